@@ -1,0 +1,5 @@
+//go:build !darwin && !linux
+
+package embedded
+
+func engineMain(string, []string) error { return ErrPlatform }

@@ -1,0 +1,51 @@
+package embedded
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"strconv"
+	"syscall"
+)
+
+// loopback is the only address the embedded servers listen on.
+const loopback = "127.0.0.1"
+
+// PortInUseError says that a configured port is taken.
+type PortInUseError struct {
+	Port int
+	What string // "ClickHouse native", "ClickHouse HTTP", "broker"
+}
+
+func (e *PortInUseError) Error() string {
+	return fmt.Sprintf("port %d on %s is in use by another program: stop that, or choose another %s port (0 picks a free one)", e.Port, loopback, e.What)
+}
+
+// choosePort returns port after a look whether it is free, or any free one for 0.
+func choosePort(port int, what string) (int, error) {
+	ln, err := net.Listen("tcp", hostPort(port))
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return 0, &PortInUseError{Port: port, What: what}
+	}
+	if err != nil {
+		return 0, fmt.Errorf("%s port %d: %w", what, port, err)
+	}
+	defer ln.Close()
+	return ln.Addr().(*net.TCPAddr).Port, nil
+}
+
+// choosePorts returns n different free ports.
+func choosePorts(n int, what string) ([]int, error) {
+	ports := make([]int, 0, n)
+	for range n {
+		ln, err := net.Listen("tcp", hostPort(0))
+		if err != nil {
+			return nil, fmt.Errorf("%s port: %w", what, err)
+		}
+		defer ln.Close() // all stay open until the last is chosen, or they could be the same
+		ports = append(ports, ln.Addr().(*net.TCPAddr).Port)
+	}
+	return ports, nil
+}
+
+func hostPort(port int) string { return net.JoinHostPort(loopback, strconv.Itoa(port)) }
