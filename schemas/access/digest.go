@@ -22,7 +22,7 @@ func (e *Event) AppendContent(b []byte) []byte {
 	b = append(b, contentVersion...)
 	b = appendText(b, FieldEventID, e.ID)
 	b = appendNumber(b, FieldTime, uint64(e.Time))
-	b = appendText(b, FieldSourceIP, e.Source.Address)
+	b = e.Source.appendContent(b)
 	b = e.Actor.appendContent(b)
 	b = appendText(b, FieldSessionID, e.Session.ID)
 	b = appendNumber(b, FieldSessionMFA, uint64(e.Session.MFA))
@@ -45,6 +45,13 @@ func (e *Event) AppendContent(b []byte) []byte {
 	return appendNumber(b, FieldGatewayDecision, uint64(e.Gateway.Decision))
 }
 
+// appendContent writes the endpoint's region and service under the computed network fields, which a source cannot give.
+func (s *Source) appendContent(b []byte) []byte {
+	b = appendText(b, FieldSourceIP, s.Address)
+	b = appendText(b, FieldNetworkKind, s.Region)
+	return appendText(b, FieldNetworkOrg, s.Service)
+}
+
 func (a *Actor) appendContent(b []byte) []byte {
 	b = appendText(b, FieldActorID, a.ID)
 	b = appendNumber(b, FieldActorKind, uint64(a.Kind))
@@ -52,7 +59,7 @@ func (a *Actor) appendContent(b []byte) []byte {
 	b = appendNumber(b, FieldActorEmployerCountry, uint64(a.EmployerCountry))
 	b = appendText(b, FieldActorEmployerEntity, a.EmployerEntity)
 	b = appendNumber(b, FieldActorHomeCountry, uint64(a.HomeCountry))
-	b = appendTexts(b, FieldActorGroups, a.Groups, a.GroupsGiven)
+	b = appendTexts(b, FieldActorGroups, a.Groups[:len(a.Groups)-a.GroupsAdded], a.GroupsGiven)
 	b = appendNumber(b, FieldActorCoveredPerson, uint64(a.CoveredPerson))
 	return appendNumber(b, FieldActorEmployment, uint64(a.Employment))
 }

@@ -54,6 +54,8 @@ type Source struct {
 	Scope   string // identity scope: feeds that deliver copies of the same records share one
 	Seq     int64  // Unknown where the feed does not number its events
 	Address string // an IP, or the name of a cloud service, as the source wrote it
+	Region  string // cloud region of the endpoint that was called ("eu-central-1"); says nothing about a caller with an address
+	Service string // the cloud's name of that endpoint ("iam.amazonaws.com"); some log in one region wherever they are called
 }
 
 // Actor is who opened the data.
@@ -65,7 +67,8 @@ type Actor struct {
 	EmployerEntity, EmployerEntityRef   string
 	HomeCountry, HomeCountryRef         Country
 	Groups                              []string
-	ViaGiven, GroupsGiven               bool   // a given empty list is known to be empty
+	GroupsAdded                         int    // the last GroupsAdded of Groups were added by the roster
+	ViaGiven, GroupsGiven               bool   // the source gave the list: an empty one is known to be empty
 	CoveredPerson, CoveredPersonRef     Answer // 28 CFR 202.211
 	Employment, EmploymentRef           Employment
 }
@@ -91,13 +94,14 @@ type Presence struct {
 type Data struct {
 	Items                    []Item
 	ExporterEntity           string
+	ExporterEntityRef        string
 	Subjects, Records, Bytes int64 // Unknown where not given
 }
 
 // Item is one data set of an access.
 type Item struct {
 	Dataset                           string // DatasetNone where the operation touches no user data
-	System                            string
+	System, SystemRef                 string
 	Regions, RegionsRef               Set
 	Classes, ClassesRef               Set
 	Categories, CategoriesRef         Set

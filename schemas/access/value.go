@@ -86,8 +86,13 @@ func (e *Event) NationOf(f Field, item int) (value, reference Country) {
 // TextOf returns the string of a Text or Address field, and what the reference files say where that differs. The word
 // "unknown" reads as missing.
 func (e *Event) TextOf(f Field, item int) (value, reference string) {
-	if f == FieldActorEmployerEntity {
+	switch f {
+	case FieldActorEmployerEntity:
 		return pair(known(e.Actor.EmployerEntity), known(e.Actor.EmployerEntityRef))
+	case FieldSystem:
+		return pair(known(e.Data.Items[item].System), known(e.Data.Items[item].SystemRef))
+	case FieldExporterEntity:
+		return pair(known(e.Data.ExporterEntity), known(e.Data.ExporterEntityRef))
 	}
 	if p := e.textField(f, item); p != nil {
 		return known(*p), ""
@@ -152,7 +157,7 @@ func (e *Event) TextsOf(f Field) (members []string, given bool) {
 	case FieldActorVia:
 		members, given = e.Actor.Via, e.Actor.ViaGiven
 	case FieldActorGroups:
-		members, given = e.Actor.Groups, e.Actor.GroupsGiven
+		members, given = e.Actor.Groups, e.Actor.GroupsGiven || e.Actor.GroupsAdded > 0
 	}
 	if len(members) == 1 && known(members[0]) == "" {
 		return nil, false
