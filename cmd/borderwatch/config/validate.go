@@ -1,0 +1,242 @@
+package config
+
+import (
+	"cmp"
+	"fmt"
+	"net"
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Needs is a set of sections that a command cannot do without.
+type Needs uint8
+
+// The sections a command may need.
+const (
+	NeedKafka Needs = 1 << iota
+	NeedTopics
+	NeedClickHouse
+	NeedBundle
+	NeedLedger
+)
+
+// Adapters are the record formats that a feed may name.
+var Adapters = []string{"native", "ocsf", "cloudtrail", "gcp-audit", "gcp-access-transparency"}
+
+// maxRows keeps an insert a single block.
+const maxRows = 500_000
+
+// checker validates one loaded configuration.
+type checker struct {
+	*Loaded
+	problems *Problems
+}
+
+func (l *Loaded) validate(needs Needs, problems *Problems) {
+	c := checker{l, problems}
+	c.required(needs)
+	c.kafka()
+	c.feeds()
+	c.clickHouse()
+	c.ledger()
+	c.batch()
+	c.rest()
+	for _, s := range l.secrets() {
+		if *s.value != "" && *s.file != "" {
+			c.bad(s.path+"_file", "%s is given too; give one of them", s.path)
+		}
+	}
+}
+
+// bad reports a value at the place where it was set.
+func (c *checker) bad(path, format string, args ...any) {
+	c.problems.add(c.places[path], "%s: %s", path, fmt.Sprintf(format, args...))
+}
+
+func (c *checker) required(needs Needs) {
+	if needs&NeedKafka != 0 && len(c.Kafka.Brokers) == 0 {
+		c.bad("kafka.brokers", "required, the host:port of at least one broker")
+	}
+	if needs&NeedTopics != 0 && len(c.AllTopics()) == 0 {
+		c.bad("kafka.topics", "required, unless feeds names a topic")
+	}
+	if needs&NeedClickHouse != 0 && len(c.ClickHouse.Hosts) == 0 {
+		c.bad("clickhouse.hosts", "required, the host:port of at least one server")
+	}
+	if needs&NeedBundle != 0 && c.Bundle.Dir == "" {
+		c.bad("bundle.dir", "required, the folder with rules and reference files")
+	}
+	if needs&NeedLedger != 0 && c.Ledger.Dir == "" && c.Ledger.URL == "" {
+		c.bad("ledger.url", "required, or ledger.dir for a single worker")
+	}
+}
+
+func (c *checker) kafka() {
+	k := &c.Kafka
+	c.addresses("kafka.brokers", k.Brokers)
+	c.tls("kafka.tls", k.TLS)
+	c.notEmpty("kafka.group", k.Group)
+	c.atLeast("kafka.epoch", k.Epoch, 1)
+	c.oneOf("kafka.sasl.mechanism", k.SASL.Mechanism, "", "PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")
+	loggedIn := k.SASL.Username != "" || k.SASL.Password != "" || k.SASL.PasswordFile != ""
+	switch {
+	case k.SASL.Mechanism != "" && k.SASL.Username == "":
+		c.bad("kafka.sasl.username", "required with kafka.sasl.mechanism")
+	case k.SASL.Mechanism == "" && loggedIn:
+		c.bad("kafka.sasl.mechanism", "required with credentials: PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512")
+	}
+	between(c, "kafka.fetch.max_bytes", k.Fetch.MaxBytes, 1<<10, 1<<30)
+	between(c, "kafka.fetch.max_batch", k.Fetch.MaxBatch, 1<<10, 1<<30)
+	c.atLeast("kafka.fetch.read_ahead", k.Fetch.ReadAhead, 1)
+	if k.SessionTimeout < 6*time.Second {
+		c.bad("kafka.session_timeout", "%s is too short, brokers refuse less than 6s", formatDuration(k.SessionTimeout))
+	}
+	if least := c.ClickHouse.InsertTimeout + 10*time.Second; k.RebalanceTimeout < least {
+		c.bad("kafka.rebalance_timeout", "%s is too short, a running insert needs clickhouse.insert_timeout and 10s: at least %s",
+			formatDuration(k.RebalanceTimeout), formatDuration(least))
+	}
+}
+
+func (c *checker) feeds() {
+	names := make(map[string]bool)
+	taken := make(map[string]string)
+	for i, f := range c.Feeds {
+		path := fmt.Sprintf("feeds[%d]", i)
+		if f.Name == "" {
+			c.bad(path, "name is required")
+		}
+		if f.Topic == "" {
+			c.bad(path, "topic is required")
+		}
+		if names[f.Name] && f.Name != "" {
+			c.bad(path+".name", "%q is the name of another feed too", f.Name)
+		}
+		names[f.Name] = true
+		c.oneOf(path+".adapter", f.Adapter, append([]string{""}, Adapters...)...)
+		if (f.Header.Key == "") != (f.Header.Value == "") {
+			c.bad(path, "header needs both key and value")
+		}
+		which := f.Topic + "\x00" + f.Header.Key + "\x00" + f.Header.Value
+		if other, ok := taken[which]; ok && f.Topic != "" {
+			c.bad(path, "reads the same records of topic %q as %s; tell them apart by header", f.Topic, other)
+			continue
+		}
+		taken[which] = path
+	}
+}
+
+// identifier is what needs no quoting in SQL.
+var identifier = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
+
+func (c *checker) clickHouse() {
+	ch := &c.ClickHouse
+	c.addresses("clickhouse.hosts", ch.Hosts)
+	c.tls("clickhouse.tls", ch.TLS)
+	c.oneOf("clickhouse.compression", ch.Compression, "none", "lz4", "zstd")
+	if !identifier.MatchString(ch.Database) {
+		c.bad("clickhouse.database", "%q is not a name of letters, digits and underscores", ch.Database)
+	}
+	if ch.Cluster != "" && !identifier.MatchString(ch.Cluster) {
+		c.bad("clickhouse.cluster", "%q is not a name of letters, digits and underscores", ch.Cluster)
+	}
+	if ch.InsertTimeout < time.Second {
+		c.bad("clickhouse.insert_timeout", "%s is too short, at least 1s", formatDuration(ch.InsertTimeout))
+	}
+}
+
+func (c *checker) ledger() {
+	l := &c.Ledger
+	c.tls("ledger.tls", l.TLS)
+	if l.Dir != "" && l.URL != "" {
+		c.bad("ledger.url", "ledger.dir is given too; give one of them")
+	}
+	if l.URL == "" {
+		return
+	}
+	u, err := url.Parse(l.URL)
+	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+		c.bad("ledger.url", "%q is not the address of a server, such as https://ledger.example:9380", l.URL)
+	}
+}
+
+func (c *checker) batch() {
+	b := &c.Batch
+	between(c, "batch.max_rows", b.MaxRows, 1, maxRows)
+	between(c, "batch.max_bytes", b.MaxBytes, 1<<10, 4<<30)
+	between(c, "batch.in_flight", b.InFlight, 1, 16)
+	if b.Linger > time.Minute {
+		c.bad("batch.linger", "%s is too long, at most 1m", formatDuration(b.Linger))
+	}
+}
+
+func (c *checker) rest() {
+	if c.HTTP.Listen != "" {
+		c.addresses("http.listen", []string{c.HTTP.Listen})
+	}
+	c.oneOf("log.format", c.Log.Format, "text", "json")
+	c.oneOf("log.level", c.Log.Level, "debug", "info", "warn", "error")
+	between(c, "limits.message_bytes", c.Limits.MessageBytes, 1<<10, 1<<30)
+	between(c, "limits.depth", c.Limits.Depth, 2, 1000)
+	c.atLeast("limits.dead_letters_in_row", c.Limits.DeadLettersInRow, 1)
+	if d := c.Bundle.Reload; d != 0 && d < time.Second {
+		c.bad("bundle.reload", "%s is too short, at least 1s, or 0 for never", formatDuration(d))
+	}
+}
+
+func (c *checker) addresses(path string, list []string) {
+	for _, address := range list {
+		if _, port, err := net.SplitHostPort(address); err != nil || port == "" {
+			c.bad(path, "%q is not host:port", address)
+		}
+	}
+}
+
+func (c *checker) tls(path string, t TLS) {
+	if !t.Enabled && (t.CAFile != "" || t.CertFile != "" || t.KeyFile != "" || t.ServerName != "") {
+		c.bad(path+".enabled", "files or a server name are given, but TLS is off")
+	}
+	if (t.CertFile == "") != (t.KeyFile == "") {
+		given := path + cmp.Or(choose(t.CertFile != "", ".cert_file"), ".key_file")
+		c.bad(given, "cert_file and key_file go together, one of them is missing")
+	}
+}
+
+func (c *checker) oneOf(path, value string, words ...string) {
+	if slices.Contains(words, value) {
+		return
+	}
+	words = slices.DeleteFunc(slices.Clone(words), func(w string) bool { return w == "" })
+	hint := ""
+	if like := nearest(value, words); like != "" {
+		hint = fmt.Sprintf(", did you mean %q?", like)
+	}
+	c.bad(path, "%q is not one of %s%s", value, strings.Join(words, ", "), hint)
+}
+
+func (c *checker) notEmpty(path, value string) {
+	if value == "" {
+		c.bad(path, "must not be empty")
+	}
+}
+
+func (c *checker) atLeast(path string, value, least int) {
+	if value < least {
+		c.bad(path, "%d is too small, at least %d", value, least)
+	}
+}
+
+func between[T int | Bytes](c *checker, path string, value, least, most T) {
+	if value < least || value > most {
+		c.bad(path, "%v is not between %v and %v", value, least, most)
+	}
+}
+
+func choose(ok bool, s string) string {
+	if ok {
+		return s
+	}
+	return ""
+}
