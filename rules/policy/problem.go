@@ -1,0 +1,86 @@
+package policy
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/agnivade/levenshtein"
+)
+
+// Severity tells whether a problem keeps a bundle from loading.
+type Severity uint8
+
+// The severities of a problem.
+const (
+	SeverityError Severity = iota
+	SeverityWarning
+)
+
+func (s Severity) String() string { return [...]string{"error", "warning"}[s] }
+
+// Problem is one thing wrong with a file: where, what in one plain sentence, and what to write instead.
+type Problem struct {
+	Path         string
+	Line, Column int    // from 1; 0 where it concerns the whole file
+	Check        string // stable id of the check that found it
+	Message      string
+	Hint         string // the nearest right word or the cure, "" where there is none
+	Severity     Severity
+}
+
+// Error is "path:line:column: message (hint)".
+func (p Problem) Error() string {
+	s := fmt.Sprintf("%s:%d:%d: %s", p.Path, p.Line, p.Column, p.Message)
+	if p.Hint != "" {
+		s += " (" + p.Hint + ")"
+	}
+	return s
+}
+
+// Problems are the problems of a bundle in the order of files and lines.
+type Problems []Problem
+
+// Error has one problem a line.
+func (p Problems) Error() string {
+	lines := make([]string, len(p))
+	for i := range p {
+		lines[i] = p[i].Error()
+	}
+	return strings.Join(lines, "\n")
+}
+
+// Failed reports whether an error is among the problems.
+func (p Problems) Failed() bool {
+	for i := range p {
+		if p[i].Severity == SeverityError {
+			return true
+		}
+	}
+	return false
+}
+
+// At makes a problem at a position.
+func At(pos Position, check, hint, format string, args ...any) Problem {
+	return Problem{Path: pos.Path, Line: pos.Line, Column: pos.Column, Check: check, Hint: hint, Message: fmt.Sprintf(format, args...)}
+}
+
+// nearest returns a hint that names the word most like the given one, "" where none is alike.
+func nearest(word string, words []string) string {
+	if len(word) > 64 {
+		return ""
+	}
+	best, distance := "", 1+max(2, len(word)/3)
+	for _, w := range words {
+		d := levenshtein.ComputeDistance(strings.ToLower(word), strings.ToLower(w))
+		if _, last, ok := strings.Cut(w, "."); ok && strings.EqualFold(word, last) {
+			d = 1 // "country" for location.country
+		}
+		if d < distance {
+			best, distance = w, d
+		}
+	}
+	if best == "" || distance >= max(len(word), 2) {
+		return ""
+	}
+	return "did you mean " + best + "?"
+}
