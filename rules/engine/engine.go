@@ -1,0 +1,118 @@
+// Package engine compiles rules and judges events by them. Judging is a pure function of one event and one compiled
+// set: no clock, no input or output, no order of maps. It is three-valued and fails closed: what cannot be decided is a
+// verdict of its own, and a rule that panics alerts.
+package engine
+
+import (
+	"errors"
+	"time"
+
+	"borderwatch/rules/policy"
+	"borderwatch/schemas/access"
+	"borderwatch/schemas/alert"
+)
+
+// Options are what judging depends on beside the rules. The zero value is right for a development bundle.
+type Options struct {
+	// Approved gives, per exception id, the time at which the bundle with its last approval was activated: the exception
+	// is not in force before. An exception that is not in it is in force from its valid_from.
+	Approved map[string]access.Millis
+	// MaxSkew is how far an event's own time and its Kafka timestamp may lie apart for an exception to apply: 24 hours
+	// where zero.
+	MaxSkew time.Duration
+}
+
+const defaultSkew = 24 * time.Hour
+
+// ErrNoActiveRule is returned for a set in which no rule is active: there is never a moment without rules.
+var ErrNoActiveRule = errors.New("no rule is active: a bundle without an active rule is refused")
+
+// Engine is a compiled set of rules. It is immutable and safe for concurrent use.
+type Engine struct {
+	rules   []*rule  // active and shadow, by id
+	filters []filter // filters[i] is what rules[i] asks of an event at least
+	byID    map[string]*rule
+	info    []Rule
+	concern *timeline[access.CountrySet] // @us_concern, nil where the set has no such group
+}
+
+// concernGroup is the group whose countries the cap on evidence from an address alone does not cover.
+const concernGroup = "us_concern"
+
+// Rule describes a rule to people.
+type Rule struct {
+	ID, Title string
+	Severity  alert.Severity
+	Status    policy.Status
+	Kind      policy.Kind
+	Law       []string
+	Why       string
+	Respond   string
+	Owner     string
+	Fields    access.FieldSet // all fields its conditions read
+}
+
+// Compile resolves groups and exceptions and compiles the active and shadow rules of a set that policy.Read returned
+// without errors.
+func Compile(set *policy.Set, opt Options) (*Engine, error) {
+	e := newEngine(set)
+	c := &compiler{set}
+	active := false
+	for _, r := range set.Rules {
+		e.info = append(e.info, describe(r))
+		if !r.Status.Judges() {
+			continue
+		}
+		active = active || r.Status == policy.Active
+		e.add(c.rule(r, set.Exceptions, opt))
+	}
+	if !active {
+		return nil, ErrNoActiveRule
+	}
+	return e, nil
+}
+
+func newEngine(set *policy.Set) *Engine {
+	e := &Engine{byID: map[string]*rule{}}
+	if g := set.Group(concernGroup); g != nil && g.Kind == policy.Countries {
+		t := newTimeline(set.Flatten(concernGroup), countries)
+		e.concern = &t
+	}
+	return e
+}
+
+func (e *Engine) add(r *rule) {
+	e.rules = append(e.rules, r)
+	e.filters = append(e.filters, r.filter())
+	e.byID[r.id] = r
+}
+
+func describe(r *policy.Rule) Rule {
+	d := Rule{
+		ID: r.ID, Title: r.Title, Severity: r.Severity, Status: r.Status, Kind: r.Kind, Law: r.Law, Why: r.Why, Respond: r.Respond, Owner: r.Owner,
+	}
+	read := func(c *policy.Condition) {
+		d.Fields = d.Fields.With(c.Field)
+		if c.Other != access.FieldNone {
+			d.Fields = d.Fields.With(c.Other)
+		}
+	}
+	r.When.Each(read)
+	for _, c := range r.Kind.Implied() {
+		read(&c)
+	}
+	return d
+}
+
+// Rules describes all rules of the set, drafts and retired ones among them, by id.
+func (e *Engine) Rules() []Rule { return e.info }
+
+// FieldsUsed returns the fields that the rule's conditions read, those of its kind among them; none for an unknown id.
+func (e *Engine) FieldsUsed(ruleID string) access.FieldSet {
+	for i := range e.info {
+		if e.info[i].ID == ruleID {
+			return e.info[i].Fields
+		}
+	}
+	return 0
+}

@@ -1,0 +1,254 @@
+package engine
+
+import (
+	"fmt"
+
+	"borderwatch/rules/policy"
+	"borderwatch/schemas/access"
+	"borderwatch/schemas/alert"
+)
+
+// Evaluate judges ev and writes the verdict to out, which it resets first. content is the event's content digest. It
+// allocates nothing when no rule has anything to say. ev is only read, but out keeps strings of the rules and none of
+// the event, so it outlives the event.
+func (e *Engine) Evaluate(ev *access.Event, content access.Digest, out *alert.Verdict) {
+	j := judgement{engine: e, ev: ev, content: content, day: policy.DayOf(ev.Time), out: out}
+	if !j.rules() {
+		j.rulesOneByOne()
+	}
+	if len(out.Matched) > 0 {
+		j.conclude()
+	}
+}
+
+// judgement is the work on one event.
+type judgement struct {
+	engine  *Engine
+	ev      *access.Event
+	content access.Digest
+	day     policy.Day
+	out     *alert.Verdict
+}
+
+// rules judges all rules that the filter leaves, false where one of them panicked.
+func (j *judgement) rules() (ok bool) {
+	j.out.Reset()
+	defer func() {
+		if !ok {
+			recover() // rulesOneByOne finds out which rule it was
+		}
+	}()
+	bits := bitsOf(j.ev)
+	for i := range j.engine.filters {
+		if j.engine.filters[i].admits(&bits) || len(j.ev.Data.Items) == 0 {
+			j.record(j.engine.rules[i], j.engine.rules[i].judge(j.ev, j.day))
+		}
+	}
+	return true
+}
+
+// rulesOneByOne judges again after a panic, so that the rules that are well keep their outcome and the others alert.
+func (j *judgement) rulesOneByOne() {
+	j.out.Reset()
+	for _, r := range j.engine.rules {
+		j.record(r, r.judgeSafely(j.ev, j.day))
+	}
+}
+
+// finding is what one rule says of an event.
+type finding struct {
+	outcome alert.Outcome
+	item    int // the worst data item
+	missing access.FieldSet
+	near    bool
+	falses  access.FieldSet // of a rule that nearly matched
+	reason  string          // of an error
+}
+
+func (r *rule) judgeSafely(ev *access.Event, day policy.Day) (f finding) {
+	defer func() {
+		if problem := recover(); problem != nil {
+			f = finding{outcome: alert.Error, reason: fmt.Sprint(problem)}
+		}
+	}()
+	return r.judge(ev, day)
+}
+
+// judge judges every data item; the worst one decides.
+func (r *rule) judge(ev *access.Event, day policy.Day) finding {
+	worst := finding{item: -1}
+	for item := range max(len(ev.Data.Items), 1) {
+		f := r.judgeItem(ev, item, day)
+		if worst.item < 0 || f.outcome > worst.outcome || f.outcome == alert.None && worst.outcome == alert.None && f.near && !worst.near {
+			worst = f
+			worst.item = item
+		}
+	}
+	return worst
+}
+
+func (r *rule) judgeItem(ev *access.Event, item int, day policy.Day) finding {
+	if r.kind.AboutData() && ev.Data.Items[item].Dataset == access.DatasetNone {
+		return finding{}
+	}
+	answer, missing := True, access.FieldSet(0)
+	for i := range r.hard {
+		switch r.hard[i].match(ev, item, day) {
+		case False:
+			return finding{}
+		case Maybe:
+			answer, missing = Maybe, missing|r.hard[i].lacking(ev, item)
+		}
+	}
+	answer, missing, falses, near := r.judgeSoft(ev, item, day, answer, missing)
+	switch {
+	case answer == False:
+		return finding{near: near, falses: falses}
+	case answer == Maybe && r.ignore:
+		return finding{}
+	case answer == Maybe:
+		return finding{outcome: alert.Unknown, missing: missing}
+	case r.excepted(ev, item, day):
+		return finding{outcome: alert.Suppressed}
+	}
+	return finding{outcome: alert.Alert}
+}
+
+// judgeSoft goes on after the hard conditions with those about place and approval and with `any`. near tells that
+// nothing but conditions about place and approval is false.
+func (r *rule) judgeSoft(ev *access.Event, item int, day policy.Day, answer Truth, missing access.FieldSet) (Truth, access.FieldSet, access.FieldSet, bool) {
+	falses, near := access.FieldSet(0), true
+	for i := range r.soft {
+		c := &r.soft[i]
+		switch c.match(ev, item, day) {
+		case False:
+			answer, falses = False, falses|c.fields
+		case Maybe:
+			answer, missing = min(answer, Maybe), missing|c.lacking(ev, item)
+		}
+	}
+	if len(r.any) == 0 {
+		return answer, missing, falses, near
+	}
+	any := r.judgeAny(ev, item, day)
+	if any.answer == False {
+		near, falses = any.near, falses|any.falses
+	}
+	return min(answer, any.answer), missing | any.missing, falses, near
+}
+
+// anyFinding is what an `any` block says.
+type anyFinding struct {
+	answer  Truth
+	missing access.FieldSet
+	near    bool // false, and in one branch only because of place or approval
+	falses  access.FieldSet
+}
+
+func (r *rule) judgeAny(ev *access.Event, item int, day policy.Day) anyFinding {
+	var best anyFinding
+	for _, branch := range r.any {
+		b := anyFinding{answer: True, near: true}
+		for i := range branch {
+			c := &branch[i]
+			switch c.match(ev, item, day) {
+			case False:
+				b.answer, b.near, b.falses = False, b.near && c.soft, b.falses|c.fields
+			case Maybe:
+				b.answer, b.missing = min(b.answer, Maybe), b.missing|c.lacking(ev, item)
+			}
+		}
+		switch {
+		case b.answer > best.answer || b.answer == False && best.answer == False && b.near && !best.near:
+			best = b
+		case b.answer == Maybe && best.answer == Maybe:
+			best.missing |= b.missing
+		}
+	}
+	if best.answer != Maybe {
+		best.missing = 0
+	}
+	return best
+}
+
+// lacking names what made a condition unknown: of two compared fields the missing ones, or both where both are there
+// and leave the answer open.
+func (c *condition) lacking(ev *access.Event, item int) access.FieldSet {
+	if c.fields&(c.fields-1) == 0 {
+		return c.fields
+	}
+	var missing access.FieldSet
+	for _, f := range [2]access.Field{c.source.Field, c.source.Other} {
+		if ev.Missing(f, item) {
+			missing = missing.With(f)
+		}
+	}
+	if missing == 0 {
+		return c.fields
+	}
+	return missing
+}
+
+func (r *rule) excepted(ev *access.Event, item int, day policy.Day) bool {
+	for i := range r.exceptions {
+		if r.exceptions[i].applies(ev, item, day) {
+			return true
+		}
+	}
+	return false
+}
+
+// record writes down a rule that matched or nearly did.
+func (j *judgement) record(r *rule, f finding) {
+	out := j.out
+	if f.outcome == alert.None {
+		if f.near {
+			out.NearTotal++
+			if len(out.Near) < alert.MaxNear {
+				out.Near = append(out.Near, alert.Near{RuleID: r.id, False: f.falses})
+			}
+		}
+		return
+	}
+	m := alert.Match{
+		RuleID: r.id, Outcome: f.outcome, Severity: j.severity(r, f.outcome), Shadow: r.shadow, DataItem: f.item, Missing: f.missing, Reason: f.reason,
+	}
+	out.Matched = append(out.Matched, m)
+	if !r.shadow {
+		out.Outcome = max(out.Outcome, f.outcome)
+	}
+}
+
+// severity is the rule's, one step down if the access was refused or the outcome is unknown or both, then the cap for
+// evidence from an address alone.
+func (j *judgement) severity(r *rule, outcome alert.Outcome) alert.Severity {
+	s := r.severity
+	if outcome == alert.Error {
+		return s
+	}
+	if outcome == alert.Unknown || j.ev.EffectiveOutcome() != access.OutcomeSuccess {
+		s = s.StepDown()
+	}
+	place := &j.ev.Location
+	if s > alert.Medium && r.capped && place.AddressOnly && place.Contested && !j.beyondCap(r) {
+		return alert.Medium
+	}
+	return s
+}
+
+// beyondCap reports whether every candidate is a country of concern or in the rule's own group marked no_cap.
+func (j *judgement) beyondCap(r *rule) bool {
+	candidates := &j.ev.Location.Candidates
+	if candidates.Empty() {
+		return false
+	}
+	if j.engine.concern != nil && candidates.Within(j.engine.concern.at(j.day)) {
+		return true
+	}
+	for i := range r.noCap {
+		if candidates.Within(r.noCap[i].at(j.day)) {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,102 @@
+package engine
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+
+	"borderwatch/rules/policy"
+	"borderwatch/schemas/access"
+	"borderwatch/schemas/alert"
+)
+
+// The versions that start what is hashed, so that a change of an encoding changes every digest.
+const (
+	alertVersion   = "bw-alert/v1"
+	caseVersion    = "bw-case/v1"
+	judgingVersion = "bw-judging/v1"
+)
+
+// encoder builds what is hashed: every part with its length, so that no two lists of parts encode alike.
+type encoder []byte
+
+func (b encoder) text(s string) encoder {
+	return append(binary.AppendUvarint(b, uint64(len(s))), s...)
+}
+
+func (b encoder) number(n uint64) encoder { return binary.BigEndian.AppendUint64(b, n) }
+
+func (b encoder) digest() access.Digest {
+	sum := sha256.Sum256(b)
+	return access.Digest(sum[:16])
+}
+
+// judgingDigest covers what makes a rule's answer: kind, conditions as written and on_unknown. Title, texts, severity
+// and exceptions are not in it, so an alert whose rule changes in these stays the same alert. Groups are in it by name:
+// the bundle digest beside every alert tells their members.
+func judgingDigest(r *policy.Rule) access.Digest {
+	b := encoder(nil).text(judgingVersion).text(r.Kind.String()).number(uint64(r.OnUnknown)).number(uint64(len(r.When.All)))
+	for i := range r.When.All {
+		b = b.text(r.When.All[i].String())
+	}
+	b = b.number(uint64(len(r.When.Any)))
+	for _, branch := range r.When.Any {
+		b = b.number(uint64(len(branch)))
+		for i := range branch {
+			b = b.text(branch[i].String())
+		}
+	}
+	return b.digest()
+}
+
+// identify gives an alert its id and its case.
+func (j *judgement) identify(a *alert.Item) {
+	var room [512]byte
+	b := encoder(room[:0]).text(alertVersion).text(j.ev.Source.Scope).text(j.ev.ID)
+	b = append(b, j.content[:]...)
+	b = b.text(a.RuleID)
+	if r := j.engine.byID[a.RuleID]; r != nil {
+		b = append(b, r.judging[:]...)
+	} else {
+		b = b.number(uint64(a.Missing)) // the sorted missing fields
+	}
+	a.ID = append(b, shadowByte(a.Shadow)).digest()
+
+	b = encoder(room[:0]).text(caseVersion)
+	if a.CaseKind == alert.CaseGap {
+		b = b.text(j.ev.Source.Feed).text(dataItem(j.ev, a.DataItem).System).text(gapReason(j.ev, a)).number(uint64(a.Severity))
+	} else {
+		b = b.text(a.RuleID).text(j.ev.Actor.ID)
+		for _, word := range j.ev.Location.Candidates {
+			b = b.number(word)
+		}
+	}
+	a.Case = append(b, shadowByte(a.Shadow)).digest()
+}
+
+// gapReason says what a gap case has in common: the verdict and reason of the place where the place is what is missing,
+// and the missing fields.
+func gapReason(ev *access.Event, a *alert.Item) string {
+	reason := ""
+	if a.RuleID != alert.UnknownRule || a.Missing.Has(access.FieldLocationCountry) {
+		reason = ev.Location.Verdict.String() + "/" + ev.Location.Reason
+	}
+	for _, name := range (a.Missing &^ countryAlone).Names() {
+		reason += "," + name
+	}
+	return reason
+}
+
+// dataItem is the item of an alert, an empty one where the event has none.
+func dataItem(ev *access.Event, i int) *access.Item {
+	if i < 0 || i >= len(ev.Data.Items) {
+		return &access.Item{}
+	}
+	return &ev.Data.Items[i]
+}
+
+func shadowByte(shadow bool) byte {
+	if shadow {
+		return 1
+	}
+	return 0
+}
