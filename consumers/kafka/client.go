@@ -207,6 +207,9 @@ func (c *Client) retry(ctx context.Context, op string, do func(context.Context) 
 	deadline := time.Now().Add(c.cfg.RetryFor)
 	for wait := firstBackoff; ; wait = min(2*wait, maxBackoff) {
 		err := do(ctx)
+		if err != nil && ctx.Err() != nil && !errors.Is(err, ctx.Err()) {
+			return fmt.Errorf("%w: %w", ctx.Err(), err)
+		}
 		if err == nil || !retriable(ctx, err) || time.Now().Add(wait).After(deadline) {
 			return err
 		}

@@ -11,7 +11,6 @@ import (
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/s2"
 	"github.com/klauspost/compress/zstd"
-	"github.com/pierrec/lz4/v4"
 )
 
 // Compression codecs as numbered in the attributes of a record batch.
@@ -36,7 +35,6 @@ type decompressor struct {
 	limit int
 	zstd  *zstd.Decoder
 	gzip  sync.Pool // *gzip.Reader
-	lz4   sync.Pool // *lz4.Reader
 }
 
 func newDecompressor(limit int) (*decompressor, error) {
@@ -73,16 +71,6 @@ func (d *decompressor) gunzip(dst, src []byte) ([]byte, error) {
 	if err := r.Reset(bytes.NewReader(src)); err != nil {
 		return dst, err
 	}
-	return d.readAll(dst, r)
-}
-
-func (d *decompressor) unlz4(dst, src []byte) ([]byte, error) {
-	r, _ := d.lz4.Get().(*lz4.Reader)
-	if r == nil {
-		r = lz4.NewReader(nil)
-	}
-	defer d.lz4.Put(r)
-	r.Reset(bytes.NewReader(src))
 	return d.readAll(dst, r)
 }
 

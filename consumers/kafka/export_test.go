@@ -3,6 +3,7 @@ package kafka
 import (
 	"encoding/binary"
 	"hash/crc32"
+	"io"
 )
 
 // TestBatch builds a record batch for tests; encode writes it with a correct
@@ -175,3 +176,28 @@ var DecodeTopicIDs = decodeTopicIDs
 
 // ErrPartial is errPartial.
 var ErrPartial = errPartial
+
+// Exchange answers a fetch of topic "t", partition 0, at the given API version
+// with the bytes of response. The result is the record set.
+func Exchange(version int16, limit int, response []byte) ([]byte, error) {
+	r := &fetchRequest{clientID: "test", topic: "t", limit: limit, version: version}
+	m, err := r.RawExchange(&scripted{rest: response})
+	if err != nil {
+		return nil, err
+	}
+	return m.(*fetchResponse).raw, nil
+}
+
+// scripted takes whatever is written and is read as rest.
+type scripted struct{ rest []byte }
+
+func (s *scripted) Write(p []byte) (int, error) { return len(p), nil }
+
+func (s *scripted) Read(p []byte) (int, error) {
+	if len(s.rest) == 0 {
+		return 0, io.EOF
+	}
+	n := copy(p, s.rest)
+	s.rest = s.rest[n:]
+	return n, nil
+}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
+	"encoding/base64"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -34,7 +35,9 @@ func TestRealBroker(t *testing.T) {
 	if addr == "" {
 		t.Skip("NOT TESTED against Apache Kafka: set BORDERWATCH_TEST_KAFKA=host:port")
 	}
-	suite(t, strings.Split(addr, ","))
+	brokers := strings.Split(addr, ",")
+	suite(t, brokers)
+	t.Run("compaction", func(t *testing.T) { testCompaction(t, newEnv(t, brokers), func() {}) })
 }
 
 // suite is everything a broker must do for this package, told from the
@@ -464,6 +467,52 @@ func testHuge(t *testing.T, e *env) {
 	}
 }
 
+// testCompaction writes two alternating keys after one that stays, until the
+// broker's cleaner, urged on by compact, has removed some.
+func testCompaction(t *testing.T, e *env, compact func()) {
+	topic := e.topic(1, map[string]string{
+		"cleanup.policy": "compact", "segment.ms": "100", "segment.bytes": "1048576",
+		"min.cleanable.dirty.ratio": "0.001", "min.compaction.lag.ms": "0",
+	})
+	p, err := e.client.NewProducer(kafka.ProducerConfig{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := e.fetcher(kafka.FetchConfig{})
+	written := 0
+	write := func(key string) {
+		placed, err := p.Produce(e.ctx, topic, []kafka.Message{{Key: []byte(key), Value: []byte(fmt.Sprint(written))}})
+		if err != nil || placed[0].Offset != int64(written) {
+			t.Fatal(placed, err)
+		}
+		written++
+	}
+	write("stays")
+	for {
+		for range 10 {
+			write("even")
+			write("odd")
+		}
+		compact()
+		before := e.client.Counters().Compacted.Load()
+		values, total := e.readTo(f, topic, 0, int64(written))
+		if got := e.client.Counters().Compacted.Load() - before; got != total.Compacted {
+			t.Errorf("%d are counted as compacted, want %d", got, total.Compacted)
+		}
+		if values[0] != "0" || values[len(values)-1] != fmt.Sprint(written-1) || len(values)+int(total.Compacted) != written {
+			t.Fatalf("values %q, compacted %d of %d", values, total.Compacted, written)
+		}
+		if total.Compacted > 0 {
+			return
+		}
+		c, err := f.Fetch(e.ctx, topic, 0, int64(written)) // waits for the long poll
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.Release()
+	}
+}
+
 func testReader(t *testing.T, e *env) {
 	topic := e.topic(1, nil)
 	const n = 200
@@ -678,7 +727,8 @@ func testProbe(t *testing.T, e *env) {
 	if got := report.Topics[topic]; len(got) != 2 || got[0] != want[0] || got[1] != want[1] {
 		t.Errorf("watermarks %v, want %v", got, want)
 	}
-	if got, want := report.TopicIDs[topic], strings.TrimRight(e.details(topic).ID.String(), "="); got != want {
+	id := e.details(topic).ID
+	if got, want := report.TopicIDs[topic], base64.RawURLEncoding.EncodeToString(id[:]); got != want {
 		t.Errorf("topic id %q, want %q", got, want)
 	}
 }

@@ -37,11 +37,10 @@ var codecs = []codec{
 	{"snappy", 2, func(b []byte) []byte { return s2.EncodeSnappy(nil, b) }},
 	{"snappy-xerial", 2, xerial},
 	{"lz4", 3, func(b []byte) []byte {
-		var out bytes.Buffer
-		w := lz4.NewWriter(&out)
-		w.Write(b)
-		w.Close()
-		return out.Bytes()
+		return lz4Frames(b)
+	}},
+	{"lz4-small-blocks", 3, func(b []byte) []byte { // as librdkafka and the Java client write, with every option
+		return lz4Frames(b, lz4.BlockSizeOption(lz4.Block64Kb), lz4.BlockChecksumOption(true), lz4.SizeOption(uint64(len(b))))
 	}},
 	{"zstd", 4, func(b []byte) []byte {
 		w, _ := zstd.NewWriter(nil)
@@ -58,6 +57,15 @@ var codecs = []codec{
 		w.Close()
 		return out.Bytes()
 	}},
+}
+
+func lz4Frames(b []byte, options ...lz4.Option) []byte {
+	var out bytes.Buffer
+	w := lz4.NewWriter(&out)
+	w.Apply(options...)
+	w.Write(b)
+	w.Close()
+	return out.Bytes()
 }
 
 // xerial is the Java client's snappy framing with small blocks.
@@ -232,6 +240,31 @@ func compareRecord(t *testing.T, b kafka.TestBatch, i int, got kafka.Record) {
 
 // sameBytes tells nil from empty.
 func sameBytes(a, b []byte) bool { return bytes.Equal(a, b) && (a == nil) == (b == nil) }
+
+// A frame of linked blocks: the second one copies 30 bytes from 100 back, out
+// of the first one, and then has 6 literals.
+func TestWalkDecodesLinkedLZ4Blocks(t *testing.T) {
+	var pattern []byte
+	for i := range 100 {
+		pattern = fmt.Appendf(pattern, "%d", i)
+	}
+	pattern = pattern[:100]
+	b := kafka.NewTestBatch(0, string(pattern)+string(pattern))
+	b.Attributes = 3
+	b.Compress = func(b []byte) []byte {
+		cut := len(b) - 36
+		out := []byte{0x04, 0x22, 0x4D, 0x18, 0x40, 0x40, 0}
+		out = binary.LittleEndian.AppendUint32(out, uint32(cut)|1<<31)
+		out = append(out, b[:cut]...)
+		block := append([]byte{15, 100, 0, 30 - 4 - 15, 6 << 4}, b[len(b)-6:]...)
+		out = binary.LittleEndian.AppendUint32(out, uint32(len(block)))
+		return append(append(out, block...), 0, 0, 0, 0)
+	}
+	c, err := kafka.Walk(concat(b), 0, limit)
+	if err != nil || string(c.Records[0].Value) != string(pattern)+string(pattern) {
+		t.Errorf("got %s, %v", summary(c), err)
+	}
+}
 
 func TestWalkLogAppendTime(t *testing.T) {
 	b := kafka.NewTestBatch(0, "a", "b")
@@ -438,49 +471,4 @@ func FuzzDecodeTopicIDs(f *testing.F) {
 			}
 		}
 	})
-}
-
-// BenchmarkWalk decodes 751-byte flat JSON values, 1,000 to a batch, all
-// distinct, with a key.
-func BenchmarkWalk(b *testing.B) {
-	const batches, each = 8, 1000
-	for _, name := range []string{"none", "lz4", "zstd", "snappy", "gzip"} {
-		codec := codecs[slices.IndexFunc(codecs, func(c codec) bool { return c.name == name })]
-		var raw []byte
-		for i := range batches {
-			raw = append(raw, codec.apply(benchBatch(i*each, each)).Encode()...)
-		}
-		b.Run(name, func(b *testing.B) {
-			w, err := kafka.NewWalker(64 << 20)
-			if err != nil {
-				b.Fatal(err)
-			}
-			b.ReportAllocs()
-			for b.Loop() {
-				c, err := w.Walk(raw)
-				if err != nil || len(c.Records) != batches*each {
-					b.Fatal(len(c.Records), err)
-				}
-			}
-			records := float64(b.N) * batches * each
-			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/records, "ns/record")
-			b.ReportMetric(float64(len(raw))/(batches*each), "wire-bytes/record")
-		})
-	}
-}
-
-func benchBatch(base, n int) kafka.TestBatch {
-	batch := kafka.TestBatch{Base: int64(base), LastDelta: -1, Count: -1, Producer: -1, BaseTime: 1_700_000_000_000}
-	for i := range n {
-		id := uint64(base+i) * 0x9e3779b97f4a7c15
-		value := fmt.Appendf(nil, `{"event_id":"%016x","actor":"user-%05d","resource":"/records/%012d","action":"read","ip":"10.%d.%d.%d"`,
-			id, id%20000, id>>16, id>>8&255, id>>24&255, id>>40&255)
-		for len(value) < 740 {
-			value = fmt.Appendf(value, `,"field_%d":"%x"`, len(value), id*uint64(len(value))>>40)
-		}
-		batch.Records = append(batch.Records, kafka.TestRecord{
-			Delta: int64(i), TimeDelta: int64(i), Key: fmt.Appendf(nil, "user-%05d", id%20000), Value: append(value, '}'),
-		})
-	}
-	return batch
 }
