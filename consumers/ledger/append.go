@@ -194,7 +194,7 @@ func (l *Log) commit(ctx context.Context, s *slot, leaf Leaf, text []byte, resul
 // fail stops the log for good: an index was given out twice, so somebody else
 // changed its files. Nothing more is signed.
 func (l *Log) fail(index, acked uint64) error {
-	l.sign.allow(false)
+	l.sign.close()
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.failed = fmt.Errorf("%w: the log went back to index %d after %d leaves: its files were changed by somebody else",

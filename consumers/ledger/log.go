@@ -145,7 +145,7 @@ func (l *Log) start(ctx context.Context, o Options) error {
 	if err := l.replay(ctx); err != nil {
 		return err
 	}
-	l.sign.allow(true)
+	l.sign.open(l.acked)
 	return nil
 }
 
@@ -254,7 +254,7 @@ func (l *Log) Close(ctx context.Context) error {
 	if err != nil {
 		err = fmt.Errorf("close ledger: last checkpoint: %w", err)
 	}
-	l.sign.allow(false)
+	l.sign.close()
 	l.cancel()
 	return errors.Join(err, l.lock.Unlock())
 }

@@ -54,10 +54,17 @@ func (g *guard) Sign(text []byte) ([]byte, error) {
 	return g.Signer.Sign(text)
 }
 
-func (g *guard) allow(ready bool) {
+// open allows checkpoints of size leaves or more.
+func (g *guard) open(size uint64) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.ready = ready
+	g.ready, g.size = true, size
+}
+
+func (g *guard) close() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.ready = false
 }
 
 // loadKey reads the signing key of a ledger that has one.
