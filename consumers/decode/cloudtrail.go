@@ -1,0 +1,385 @@
+package decode
+
+import (
+	"fmt"
+	"strings"
+
+	"borderwatch/schemas/access"
+)
+
+// The members of a CloudTrail record. Source: AWS CloudTrail User Guide, "CloudTrail record contents" and "userIdentity
+// element", versions 1.0 to 1.11.
+var (
+	trailMembers = []string{
+		"eventVersion", "userIdentity", "eventTime", "eventSource", "eventName", "awsRegion", "sourceIPAddress",
+		"userAgent", "errorCode", "errorMessage", "requestParameters", "responseElements", "additionalEventData",
+		"requestID", "eventID", "eventType", "apiVersion", "managementEvent", "readOnly", "resources",
+		"recipientAccountId", "serviceEventDetails", "sharedEventID", "vpcEndpointId", "vpcEndpointAccountId",
+		"eventCategory", "addendum", "sessionCredentialFromConsole", "edgeDeviceDetails", "tlsDetails", "eventContext",
+	}
+	identityMembers = []string{
+		"type", "userName", "principalId", "arn", "accountId", "accessKeyId", "sessionContext", "invokedBy",
+		"onBehalfOf", "inScopeOf", "credentialId", "identityProvider", "userId", "identityStoreArn",
+	}
+)
+
+// trail is one CloudTrail record on its way into an event.
+type trail struct {
+	*adapter
+	record, identity, request ref
+	service, operation        string
+	ev                        *access.Event
+}
+
+// cloudTrail maps a CloudTrail record: as delivered by CloudTrail Lake and log shippers, as the detail of an EventBridge
+// event, or as a log file of exactly one record.
+func cloudTrail(a *adapter, root ref, ev *access.Event) error {
+	record, err := a.oneRecord(root)
+	if err != nil {
+		return err
+	}
+	if err := a.envelope(record, "", trailMembers); err != nil {
+		return err
+	}
+	t := &trail{adapter: a, record: record, ev: ev, request: record.get("requestParameters")}
+	if err := t.core(); err != nil {
+		return err
+	}
+	t.who()
+	t.outcome()
+	t.what()
+	return nil
+}
+
+// oneRecord takes the record out of its wrapping.
+func (a *adapter) oneRecord(root ref) (ref, error) {
+	if detail := root.get("detail"); detail.isObject() && !root.get("detail-type").absent() {
+		return detail, nil
+	}
+	list := root.get("Records")
+	if list.absent() || list.node().kind != '[' {
+		return root, nil
+	}
+	first := list.first()
+	if !first.isObject() {
+		return ref{}, &Malformed{CodeMissing, "the log file holds no record", "Records", list.node().pos}
+	}
+	count := 0
+	for r := first; r.at != 0; r = r.following() {
+		count++
+	}
+	if count > 1 {
+		reason := fmt.Sprintf("the log file holds %d records: split it and send one record a message, so that each has an offset and a verdict of its own", count)
+		return ref{}, &Malformed{CodeSeveral, reason, "Records", list.node().pos}
+	}
+	return first, nil
+}
+
+// core reads what a record cannot do without, and where it came from.
+func (t *trail) core() (err error) {
+	ev, r := t.ev, t.record
+	if ev.ID, err = t.required(r.get("eventID"), "eventID"); err != nil {
+		return err
+	}
+	if ev.Time, err = t.time(r.get("eventTime"), "eventTime"); err != nil {
+		return err
+	}
+	if t.service, err = t.required(r.get("eventSource"), "eventSource"); err != nil {
+		return err
+	}
+	if t.operation, err = t.required(r.get("eventName"), "eventName"); err != nil {
+		return err
+	}
+	if t.identity, err = t.object(r.get("userIdentity"), "userIdentity"); err != nil {
+		return err
+	}
+	if t.identity.absent() {
+		return &Malformed{CodeMissing, "is missing; every " + t.shape.what + " has it", "userIdentity", -1}
+	}
+	if err := t.envelope(t.identity, "userIdentity.", identityMembers); err != nil {
+		return err
+	}
+	if ev.Source.Address, err = t.text(r.get("sourceIPAddress"), "sourceIPAddress"); err != nil {
+		return err
+	}
+	ev.Source.Service = t.service
+	ev.Source.Region, err = t.text(r.get("awsRegion"), "awsRegion")
+	return err
+}
+
+// who reads the actor: the role or account as the actor, the session's name as the session.
+func (t *trail) who() {
+	actor, id := &t.ev.Actor, t.identity
+	arn := id.get("arn").str()
+	issuer := id.get("sessionContext", "sessionIssuer")
+	switch kind := id.get("type").str(); kind {
+	case "AssumedRole", "FederatedUser":
+		role, session := t.role(arn)
+		actor.ID = firstOf(issuer.get("arn").str(), role, issuer.get("userName").str())
+		t.ev.Session.ID = firstOf(session, afterColon(id.get("principalId").str()))
+	case "AWSService":
+		actor.ID, actor.Kind = id.get("invokedBy").str(), access.ActorService
+	case "AWSAccount":
+		actor.ID = arn
+		if isAnonymous(id) {
+			actor.ID, actor.Kind = "anonymous", access.ActorAnonymous
+		}
+		t.ev.Session.ID = afterColon(id.get("principalId").str())
+	case "":
+		if arn == "" && id.get("invokedBy").str() != "" { // events of a service's own
+			actor.ID, actor.Kind = id.get("invokedBy").str(), access.ActorService
+		}
+	}
+	account := id.get("accountId").str()
+	if id.get("type").str() == "AWSAccount" {
+		actor.ID = firstOf(actor.ID, account)
+	}
+	actor.ID = firstOf(actor.ID, arn, id.get("userName").str(), id.get("onBehalfOf", "userId").str(),
+		id.get("userId").str(), id.get("principalId").str(), id.get("accessKeyId").str(), account, "unknown")
+	if platformRole(actor.ID) || !id.get("sessionContext", "ec2RoleDelivery").absent() {
+		actor.Kind = access.ActorService
+	}
+	t.via()
+	t.mfa()
+}
+
+// role splits arn:aws:sts::111122223333:assumed-role/ROLE/SESSION into the role's ARN, without the path that this form
+// does not have, and the session.
+func (t *trail) role(arn string) (role, session string) {
+	head, resource, ok := strings.Cut(arn, ":assumed-role/")
+	if !ok {
+		_, session, _ = strings.Cut(arn, ":federated-user/")
+		return arn, session
+	}
+	name, session, _ := strings.Cut(resource, "/")
+	head = strings.Replace(head, ":sts:", ":iam:", 1)
+	return t.join(head, ":role/", name), session
+}
+
+func afterColon(principal string) string {
+	_, session, _ := strings.Cut(principal, ":")
+	return session
+}
+
+func isAnonymous(id ref) bool {
+	const anonymous = "ANONYMOUS_PRINCIPAL"
+	return strings.EqualFold(id.get("accountId").str(), "anonymous") ||
+		id.get("accountId").str() == anonymous || id.get("principalId").str() == anonymous
+}
+
+// platformRole reports a role that only an AWS service can take: a service-linked one.
+func platformRole(arn string) bool { return strings.Contains(arn, ":role/aws-service-role/") }
+
+// via reads the chain that stands behind a call, outermost first. A service's own call has none.
+func (t *trail) via() {
+	if t.ev.Actor.Kind == access.ActorService {
+		return
+	}
+	id := t.identity
+	for _, link := range [...]ref{
+		id.get("onBehalfOf", "userId"), id.get("sessionContext", "sourceIdentity"), id.get("identityProvider"), id.get("invokedBy"),
+	} {
+		if name := link.str(); name != "" && name != t.ev.Actor.ID {
+			t.ev.Actor.Via = append(t.ev.Actor.Via, name)
+			t.ev.Actor.ViaGiven = true
+		}
+	}
+}
+
+func (t *trail) mfa() {
+	if yes, ok := t.identity.get("sessionContext", "attributes", "mfaAuthenticated").boolean(); ok {
+		t.ev.Session.MFA = access.AnswerOf(yes)
+	}
+	switch t.record.get("additionalEventData", "MFAUsed").str() {
+	case "Yes":
+		t.ev.Session.MFA = access.Yes
+	case "No":
+		t.ev.Session.MFA = access.No
+	}
+}
+
+// denials are parts of the error codes with which AWS refuses a caller.
+var denials = [...]string{"AccessDenied", "Unauthorized", "Forbidden", "AuthFailure", "InvalidClientTokenId", "ExpiredToken", "SignatureDoesNotMatch", "NotAuthorized"}
+
+// outcome reads errorCode. A call that failed returned nothing, which the count of records says.
+func (t *trail) outcome() {
+	code := t.record.get("errorCode").str()
+	failed := code != "" || t.record.get("errorMessage").str() != ""
+	if t.record.get("responseElements", "ConsoleLogin").str() == "Failure" {
+		code = "AccessDenied"
+	}
+	switch {
+	case containsAny(code, denials[:]):
+		t.ev.Outcome = access.OutcomeDenied
+	case failed:
+		t.ev.Outcome, t.ev.Data.Records = access.OutcomeFailure, 0
+	default:
+		t.ev.Outcome = access.OutcomeSuccess
+		if n, ok := t.record.get("additionalEventData", "bytesTransferredOut").integer(); ok {
+			t.ev.Data.Bytes = n
+		}
+	}
+}
+
+func containsAny(text string, parts []string) bool {
+	for _, part := range parts {
+		if strings.Contains(text, part) {
+			return true
+		}
+	}
+	return false
+}
+
+// what reads action and data sets by the table of operations.
+func (t *trail) what() {
+	ev := t.ev
+	item := &ev.Data.Items[0]
+	item.System = t.service
+	op := awsOperations().find(strings.TrimSuffix(t.service, ".amazonaws.com"), baseName(t.operation))
+	switch {
+	case op == nil:
+		ev.Action = guess(t.operation)
+		t.storage(nil)
+		return
+	case !op.data:
+		ev.Action = op.action
+		noUserData(item)
+		return
+	}
+	ev.Action = op.action
+	t.storage(op)
+	t.datasets(op)
+	t.destination(op)
+}
+
+// baseName cuts the date and version off that Lambda writes behind its operations: Invoke20150331v2.
+func baseName(operation string) string {
+	if at := strings.Index(operation, "20"); at > 0 && len(operation) >= at+8 {
+		if strings.Trim(operation[at:at+8], "0123456789") == "" {
+			return operation[:at]
+		}
+	}
+	return operation
+}
+
+// storage places the data in the endpoint's region, unless the service logs in one region wherever it is called. What is
+// copied from another region lies in that one; where S3 keeps the source of a copy the record does not tell.
+func (t *trail) storage(op *operation) {
+	region := t.ev.Source.Region
+	if access.GlobalService(t.service, region) {
+		return
+	}
+	if op != nil && op.action == access.ActionCopy {
+		t.ev.Dest.Country, _ = access.RegionCountry(region)
+		region = firstOf(t.request.get("sourceRegion").str(), region)
+		if !t.request.get("x-amz-copy-source").absent() {
+			return
+		}
+	}
+	t.ev.Data.Items[0].StorageCountry, _ = access.RegionCountry(region)
+}
+
+// datasets names what the operation's first telling member names, then the record's resources.
+func (t *trail) datasets(op *operation) {
+	d := datasets{ev: t.ev, system: t.service, country: t.ev.Data.Items[0].StorageCountry}
+	for _, path := range op.dataset {
+		if path != "resources" {
+			collect(t.request, path, func(name string) { d.add(awsName(name)) })
+		}
+		if d.named > 0 {
+			break
+		}
+	}
+	for r := t.record.get("resources").first(); r.at != 0; r = r.following() {
+		arn := firstOf(r.get("ARN").str(), r.get("arn").str())
+		if arn != "" && !strings.HasPrefix(r.get("type").str(), "AWS::IAM::") {
+			d.add(awsName(arn))
+		}
+	}
+}
+
+func (t *trail) destination(op *operation) {
+	if op.dest == "" {
+		return
+	}
+	collect(t.request, op.dest, func(name string) {
+		switch {
+		case op.action == access.ActionGrant:
+			t.ev.Dest.Entity = firstOf(t.ev.Dest.Entity, name)
+		default:
+			t.ev.Dest.System = firstOf(t.ev.Dest.System, awsName(name))
+		}
+	})
+}
+
+// collect calls do with every text at a dotted path; a list on the way stands for each of its elements, and an object at
+// the end for the names of its members.
+func collect(r ref, path string, do func(string)) {
+	if r.at == 0 {
+		return
+	}
+	switch n := r.node(); {
+	case n.kind == '[':
+		for e := r.first(); e.at != 0; e = e.following() {
+			collect(e, path, do)
+		}
+	case n.kind == '{' && path == "":
+		for m := r.first(); m.at != 0; m = m.following() {
+			do(m.node().name)
+		}
+	case n.kind == '{':
+		head, rest, _ := strings.Cut(path, ".")
+		collect(r.member(head), rest, do)
+	case path == "" && r.str() != "":
+		do(r.str())
+	}
+}
+
+// awsName is the name by which a catalogue knows a data set: of an ARN, a queue's URL, an S3 URL or a copy source the
+// bucket, table, secret or queue, never an object's key.
+func awsName(name string) string {
+	switch {
+	case strings.HasPrefix(name, "arn:"):
+		return arnName(name)
+	case strings.HasPrefix(name, "s3://"):
+		bucket, _, _ := strings.Cut(name[len("s3://"):], "/")
+		return bucket
+	case strings.HasPrefix(name, "https://") && strings.Contains(name, "sqs"):
+		return name[strings.LastIndexByte(name, '/')+1:]
+	}
+	return name
+}
+
+// arnName takes the name out of arn:partition:service:region:account:resource.
+func arnName(arn string) string {
+	parts := strings.SplitN(arn, ":", 6)
+	if len(parts) < 6 {
+		return arn
+	}
+	resource := parts[5]
+	switch parts[2] {
+	case "s3":
+		bucket, _, _ := strings.Cut(resource, "/")
+		return bucket
+	case "secretsmanager": // secret:NAME-AbCdEf
+		name := strings.TrimPrefix(resource, "secret:")
+		if n := len(name) - 7; n > 0 && name[n] == '-' {
+			return name[:n]
+		}
+		return name
+	case "dynamodb": // table/NAME/stream/…
+		if _, rest, ok := strings.Cut(resource, "/"); ok {
+			name, _, _ := strings.Cut(rest, "/")
+			return name
+		}
+	case "kms":
+		return resource
+	}
+	if _, rest, ok := strings.Cut(resource, "/"); ok {
+		return rest
+	}
+	if _, rest, ok := strings.Cut(resource, ":"); ok {
+		return rest
+	}
+	return resource
+}
