@@ -1,0 +1,238 @@
+package traffic
+
+import (
+	"strings"
+	"time"
+)
+
+// Label names what was planted in a record.
+type Label string
+
+// The labels, and what an event with the label is.
+const (
+	ForbiddenCountry     Label = "forbidden-country"     // an employee opens EU data in a country that is not approved
+	DeniedAttempt        Label = "denied-attempt"        // the same, refused by the gateway
+	GatewayBypassed      Label = "gateway-bypassed"      // the same, around the gateway
+	ApprovedException    Label = "approved-exception"    // abroad under an exception in force
+	ExpiredException     Label = "expired-exception"     // abroad under an exception that is over or not yet in force
+	LocationConflict     Label = "location-conflict"     // the declared country and the address contradict each other
+	Masked               Label = "masked"                // from a public VPN, nothing else known
+	UnknownLocation      Label = "unknown-location"      // neither an address nor a declared country
+	MissingApproval      Label = "missing-approval"      // an export of restricted data that names no approval
+	ExpiredApproval      Label = "expired-approval"      // under an approval that is over
+	ForbiddenReplication Label = "forbidden-replication" // a service copies EU data to a country of concern
+	ServiceAbroad        Label = "service-abroad"        // a service account used from another country than its own
+	CoveredPerson        Label = "covered-person"        // a covered person opens sensitive data of people in the US
+	Transfer             Label = "transfer"              // somebody employed in a third country opens EU data at his desk
+	FormerEmployee       Label = "former-employee"       // somebody who left
+	LostField            Label = "lost-field"            // a feed that stopped saying whose data it is, on a new data set
+	Copy                 Label = "copy"                  // an earlier event, delivered a second time
+	ReusedID             Label = "reused-id"             // an earlier event's id with other content
+)
+
+// The countries where planted people go: places that the policy of no country approves for EU data.
+var forbidden = []string{"CN", "IR", "KP", "RU", "VE"}
+
+// abroadCountries are those of them that location databases know enough addresses of.
+var abroadCountries = []string{"CN", "RU", "VE"}
+
+// plant is one kind of case. apply fills g.e, whose id, time and number are set.
+type plant struct {
+	label  Label
+	weight int
+	apply  func(*Generator)
+}
+
+// possible lists the plants that the world has the people, data sets and networks for.
+func (g *Generator) possible() []plant {
+	var list []plant
+	add := func(label Label, weight int, ok bool, apply func(*Generator)) {
+		if ok {
+			list = append(list, plant{label, weight, apply})
+		}
+	}
+	eu, us := len(g.sensitive["EU"]) > 0, len(g.sensitive["US"]) > 0
+	addresses := len(g.world.Public["DE"]) > 0 && len(g.world.Public["RU"]) > 0
+	add(ForbiddenCountry, 14, eu, func(g *Generator) { g.inForbidden() })
+	add(DeniedAttempt, 8, eu, func(g *Generator) { g.inForbidden(); g.deny() })
+	add(GatewayBypassed, 3, eu, func(g *Generator) { g.inForbidden(); g.e.decision = "bypassed" })
+	add(LocationConflict, 8, eu && addresses, (*Generator).conflict)
+	add(Masked, 10, eu && len(g.world.Anonymisers) > 0, (*Generator).masked)
+	add(UnknownLocation, 8, eu, (*Generator).placeless)
+	add(MissingApproval, 8, eu, (*Generator).unapproved)
+	add(ExpiredApproval, 5, eu, (*Generator).overdue)
+	add(ForbiddenReplication, 5, eu, (*Generator).replication)
+	add(ServiceAbroad, 4, addresses && eu, (*Generator).serviceAbroad)
+	add(CoveredPerson, 6, us && g.find(func(p *Person) bool { return p.Covered }) != nil, (*Generator).covered)
+	add(Transfer, 6, eu && g.find(thirdCountry) != nil, (*Generator).transfer)
+	add(FormerEmployee, 3, eu && g.find(g.left) != nil, (*Generator).former)
+	add(LostField, 4, eu, (*Generator).lostField)
+	add(Copy, 4, true, (*Generator).again)
+	add(ReusedID, 1, true, func(g *Generator) { g.again(); g.e.records++ })
+	return append(list, g.exceptions()...)
+}
+
+// exceptions plants each exception once in force and once not, by the time of the first event.
+func (g *Generator) exceptions() (list []plant) {
+	for _, x := range g.world.Exceptions {
+		person := g.find(func(p *Person) bool { return p.ID == x.Actor })
+		i := indexOf(g.world.Datasets, x.Dataset)
+		if person == nil || i < 0 {
+			continue
+		}
+		label := ExpiredException
+		if x.Valid.Holds(g.options.Start) {
+			label = ApprovedException
+		}
+		list = append(list, plant{label, 6, func(g *Generator) {
+			g.opens(person, &g.world.Datasets[i])
+			g.abroad(x.Country)
+		}})
+	}
+	return list
+}
+
+func indexOf(datasets []Dataset, name string) int {
+	for i := range datasets {
+		if datasets[i].Name == name {
+			return i
+		}
+	}
+	return -1
+}
+
+// find returns the first person who is so, nil where nobody is.
+func (g *Generator) find(is func(*Person) bool) *Person {
+	for i := range g.world.People {
+		if is(&g.world.People[i]) {
+			return &g.world.People[i]
+		}
+	}
+	return nil
+}
+
+// some returns one of the people who are so.
+func (g *Generator) some(is func(*Person) bool) *Person {
+	start := g.rng.IntN(len(g.world.People))
+	for i := range g.world.People {
+		if p := &g.world.People[(start+i)%len(g.world.People)]; is(p) {
+			return p
+		}
+	}
+	return &g.world.People[start]
+}
+
+func thirdCountry(p *Person) bool {
+	return !p.Covered && p.EmployerCountry != "" && regionOf(p.EmployerCountry) == "OTHER"
+}
+
+func (g *Generator) left(p *Person) bool {
+	return !p.Employed.End.IsZero() && !p.Employed.End.After(g.options.Start)
+}
+
+// opens is a person at home opening a data set, under an approval where there is one.
+func (g *Generator) opens(p *Person, d *Dataset) {
+	g.person(p)
+	g.place(p)
+	g.allowed(p, d)
+	g.open(d, personActions)
+}
+
+// opensEU is somebody of the EU opening EU data that policy cares about.
+func (g *Generator) opensEU() {
+	p := g.some(func(p *Person) bool {
+		return regionOf(p.Home) == "EU" && !g.excepted(p.ID) && p.Employed.Holds(g.e.time)
+	})
+	g.opens(p, g.dataset(g.sensitive["EU"]))
+}
+
+func (g *Generator) inForbidden() {
+	g.opensEU()
+	g.abroad(g.pick(abroadCountries))
+}
+
+func (g *Generator) deny() {
+	e := &g.e
+	e.outcome, e.decision = "denied", "blocked"
+	e.subjects, e.records, e.bytes = 0, 0, 0
+}
+
+func (g *Generator) conflict() {
+	g.opensEU()
+	g.abroad("RU")
+	g.e.physical = "DE"
+}
+
+func (g *Generator) masked() {
+	g.opensEU()
+	g.e.address, g.e.physical, g.e.device = g.addressOf(g.e.actor, g.world.Anonymisers), "", ""
+}
+
+func (g *Generator) placeless() {
+	g.opensEU()
+	g.e.address, g.e.physical, g.e.device = "", "", ""
+}
+
+func (g *Generator) unapproved() {
+	g.opensEU()
+	e := &g.e
+	e.approval, e.scope, e.validUntil, e.ticket = "", "", time.Time{}, ""
+	e.action, e.records, e.subjects, e.bytes = "export", 4000, 3900, 2_400_000
+}
+
+func (g *Generator) overdue() {
+	g.opensEU()
+	e := &g.e
+	e.action = "export"
+	if e.approval == "" {
+		e.approval, e.scope = "AP-10001", e.dataset
+	}
+	e.validUntil = e.time.Add(-26 * time.Hour)
+}
+
+func (g *Generator) replication() {
+	g.service(&g.world.Services[g.rng.IntN(len(g.world.Services))])
+	g.open(g.dataset(g.sensitive["EU"]), []string{"replicate", "copy"})
+	e := &g.e
+	country := g.pick(abroadCountries)
+	e.destSystem, e.destCountry, e.destEntity = "replica-"+strings.ToLower(country), country, "partner-"+strings.ToLower(country)
+	e.mechanism, e.justification = "none", ""
+	e.records, e.subjects, e.bytes = 2_000_000, 1_400_000, 900_000_000
+}
+
+func (g *Generator) serviceAbroad() {
+	g.service(&g.world.Services[g.rng.IntN(len(g.world.Services))])
+	g.open(g.dataset(g.sensitive["EU"]), []string{"read", "list", "download"})
+	g.e.address = g.addressOf(g.e.actor, g.world.Public["RU"])
+	g.e.justification = ""
+}
+
+func (g *Generator) covered() {
+	g.opens(g.some(func(p *Person) bool { return p.Covered }), g.dataset(g.sensitive["US"]))
+}
+
+func (g *Generator) transfer() {
+	g.opens(g.some(thirdCountry), g.dataset(g.sensitive["EU"]))
+}
+
+func (g *Generator) former() {
+	g.opens(g.some(g.left), g.dataset(g.sensitive["EU"]))
+}
+
+// lostField is a data set that no catalogue knows, from a feed that stopped naming regions and classes.
+func (g *Generator) lostField() {
+	g.opensEU()
+	e := &g.e
+	e.dataset += "_v2"
+	e.feed = "support-desk"
+	e.regions, e.classes, e.categories, e.form, e.storage = nil, nil, nil, "", ""
+}
+
+// again repeats an earlier harmless event with its id, time and number.
+func (g *Generator) again() {
+	if g.earlier.id == 0 {
+		g.harmless()
+		return
+	}
+	g.e = g.earlier
+}
