@@ -236,6 +236,7 @@ func TestProbeExplainsLogins(t *testing.T) {
 		{kafka.SASL{Mechanism: "SCRAM-SHA-512", Username: "s512", Password: "secret"}, ""},
 		{kafka.SASL{Mechanism: "PLAIN", Username: "plain", Password: "wrong"}, "credentials refused by " + brokers[0]},
 		{kafka.SASL{Mechanism: "SCRAM-SHA-512", Username: "s512", Password: "wrong"}, "credentials refused by " + brokers[0]},
+		{kafka.SASL{}, "it may expect TLS or a login"},
 		{kafka.SASL{Mechanism: "SCRAM-SHA-256", Username: "nobody", Password: "wrong"}, "credentials refused by " + brokers[0]},
 	}
 	for _, tt := range tests {
@@ -280,6 +281,7 @@ func TestProbeWithTLS(t *testing.T) {
 		{"named", cluster.ListenAddrs(), kafka.TLS{Enabled: true, CAFile: ca, ServerName: "broker.test"}, ""},
 		{"unknown authority", cluster.ListenAddrs(), kafka.TLS{Enabled: true}, "is not trusted"},
 		{"other name", cluster.ListenAddrs(), kafka.TLS{Enabled: true, CAFile: ca, ServerName: "other.test"}, "is not trusted"},
+		{"client without TLS", cluster.ListenAddrs(), kafka.TLS{}, "it may expect TLS"},
 		{"broker without TLS", plain.ListenAddrs(), kafka.TLS{Enabled: true, CAFile: ca}, "no broker could be reached"},
 	}
 	for _, tt := range tests {

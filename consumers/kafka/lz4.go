@@ -41,26 +41,11 @@ func (d *decompressor) unlz4(dst, src []byte) ([]byte, error) {
 
 // lz4Frame appends the content of the first frame and returns what follows it.
 func (d *decompressor) lz4Frame(dst, src []byte) (out, rest []byte, err error) {
-	if len(src) < 7 {
-		return dst, nil, io.ErrUnexpectedEOF
+	f, src, err := lz4Header(src)
+	if err != nil {
+		return dst, nil, err
 	}
-	flags, size := src[4], src[5]>>4&7
-	if binary.LittleEndian.Uint32(src) != lz4Magic || flags>>6 != 1 || size < 4 || flags&lz4Dictionary != 0 {
-		return dst, nil, errLZ4Header
-	}
-	header := 7
-	if flags&lz4ContentSize != 0 {
-		header += 8
-	}
-	if len(src) < header {
-		return dst, nil, io.ErrUnexpectedEOF
-	}
-	src = src[header:]
-	f := lz4Blocks{start: len(dst), maxBlock: 1 << (8 + 2*size), linked: flags&lz4Independent == 0}
-	trailer := 0
-	if flags&lz4BlockChecksum != 0 {
-		trailer = 4
-	}
+	f.start = len(dst)
 	for {
 		if len(src) < 4 {
 			return dst, nil, io.ErrUnexpectedEOF
@@ -70,30 +55,55 @@ func (d *decompressor) lz4Frame(dst, src []byte) (out, rest []byte, err error) {
 		if n == 0 {
 			break
 		}
-		stored := n&lz4Stored != 0
 		end := int64(n &^ lz4Stored)
-		if end+int64(trailer) > int64(len(src)) {
+		if end+int64(f.blockTrailer) > int64(len(src)) {
 			return dst, nil, io.ErrUnexpectedEOF
 		}
-		if dst, err = f.block(dst, src[:end], stored, d.limit); err != nil {
+		if dst, err = f.block(dst, src[:end], n&lz4Stored != 0, d.limit); err != nil {
 			return dst, nil, err
 		}
-		src = src[int(end)+trailer:]
+		src = src[int(end)+f.blockTrailer:]
 	}
-	if flags&lz4Checksum == 0 {
-		return dst, src, nil
-	}
-	if len(src) < 4 {
+	if len(src) < f.frameTrailer {
 		return dst, nil, io.ErrUnexpectedEOF
 	}
-	return dst, src[4:], nil
+	return dst, src[f.frameTrailer:], nil
 }
 
-// lz4Blocks decodes the blocks of one frame.
+// lz4Blocks says how the blocks of one frame are to be decoded.
 type lz4Blocks struct {
-	start    int  // where the frame's content begins in dst
-	maxBlock int  // bytes of content per block at most
-	linked   bool // blocks refer to the content before them
+	start        int  // where the frame's content begins in dst
+	maxBlock     int  // bytes of content per block at most
+	linked       bool // blocks refer to the content before them
+	blockTrailer int  // bytes of checksum after each block
+	frameTrailer int  // bytes of checksum after the last one
+}
+
+// lz4Header reads a frame's header and returns the blocks behind it.
+func lz4Header(src []byte) (f lz4Blocks, rest []byte, err error) {
+	if len(src) < 7 {
+		return f, nil, io.ErrUnexpectedEOF
+	}
+	flags, size := src[4], src[5]>>4&7
+	if binary.LittleEndian.Uint32(src) != lz4Magic || flags>>6 != 1 || size < 4 || flags&lz4Dictionary != 0 {
+		return f, nil, errLZ4Header
+	}
+	f.maxBlock = 1 << (8 + 2*size)
+	f.linked = flags&lz4Independent == 0
+	if flags&lz4BlockChecksum != 0 {
+		f.blockTrailer = 4
+	}
+	if flags&lz4Checksum != 0 {
+		f.frameTrailer = 4
+	}
+	header := 7
+	if flags&lz4ContentSize != 0 {
+		header += 8
+	}
+	if len(src) < header {
+		return f, nil, io.ErrUnexpectedEOF
+	}
+	return f, src[header:], nil
 }
 
 func (f *lz4Blocks) block(dst, src []byte, stored bool, limit int) ([]byte, error) {

@@ -6,8 +6,10 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/agnivade/levenshtein"
 	kafkago "github.com/segmentio/kafka-go"
@@ -59,14 +61,7 @@ func (c *Client) Probe(ctx context.Context, topics ...string) (*Report, error) {
 func (c *Client) login(ctx context.Context) (string, error) {
 	var errs []error
 	for _, broker := range c.cfg.Brokers {
-		conn, err := c.dialer.DialContext(ctx, "tcp", broker)
-		if err == nil && c.mechanism == "" {
-			// Without a login nothing has been said yet.
-			_, err = conn.ApiVersions()
-		}
-		if conn != nil {
-			conn.Close()
-		}
+		err := c.dial(ctx, broker)
 		if err == nil {
 			return broker, nil
 		}
@@ -76,6 +71,32 @@ func (c *Client) login(ctx context.Context) (string, error) {
 		errs = append(errs, fmt.Errorf("%s: %w", broker, err))
 	}
 	return "", fmt.Errorf("kafka: no broker could be reached: %w", errors.Join(errs...))
+}
+
+// dial opens a connection and asks one question that needs a login where the
+// broker wants one.
+func (c *Client) dial(ctx context.Context, broker string) error {
+	conn, err := c.dialer.DialContext(ctx, "tcp", broker)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	if err := conn.SetDeadline(time.Now().Add(c.cfg.DialTimeout)); err != nil {
+		return err
+	}
+	_, err = conn.Brokers()
+	if err == nil || !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
+		return err
+	}
+	switch {
+	case c.dialer.TLS == nil && c.mechanism == "":
+		return fmt.Errorf("the broker closed the connection, it may expect TLS or a login: %w", err)
+	case c.dialer.TLS == nil:
+		return fmt.Errorf("the broker closed the connection, it may expect TLS: %w", err)
+	case c.mechanism == "":
+		return fmt.Errorf("the broker closed the connection, it may expect a login: %w", err)
+	}
+	return err
 }
 
 // explainLogin names the failures that no other broker would cure, and
