@@ -205,8 +205,30 @@ var specials = [...]struct {
 	{netip.MustParsePrefix("fec0::/10"), reasonReserved},
 }
 
+// specialStart holds the first bytes of specials, IPv4 then IPv6, to pass quickly over all other addresses.
+var specialStart = func() (starts [2][256]bool) {
+	for _, row := range specials {
+		ip, family := row.prefix.Addr(), 0
+		if ip.Is6() {
+			family = 1
+		}
+		first := int(ip.AsSlice()[0])
+		for b := first; b < first+1<<max(0, 8-row.prefix.Bits()); b++ {
+			starts[family][b] = true
+		}
+	}
+	return starts
+}()
+
 // special returns the reason why an address cannot be on the public internet, "" where it can.
 func special(ip netip.Addr) string {
+	if ip.Is4() {
+		if b := ip.As4(); !specialStart[0][b[0]] {
+			return ""
+		}
+	} else if b := ip.As16(); !specialStart[1][b[0]] {
+		return ""
+	}
 	for i := range specials {
 		if specials[i].prefix.Contains(ip) {
 			return specials[i].reason
