@@ -156,8 +156,9 @@ type Batch struct {
 	// MaxBytes counts keys, values and headers.
 	MaxBytes Bytes         `koanf:"max_bytes"`
 	Linger   time.Duration `koanf:"linger"`
-	// InFlight is how many batches of a partition may be between ledger and receipt.
-	InFlight int `koanf:"in_flight"`
+	// Memory bounds what all batches of a worker may hold between fetch and receipt. At the bound the worker reads no
+	// further, and Kafka keeps the rest. At least max_bytes.
+	Memory Bytes `koanf:"memory"`
 }
 
 // HTTP serves /metrics, /livez, /readyz and /debug/pprof/.
@@ -199,10 +200,10 @@ func Default() Config {
 			InsertTimeout: time.Minute,
 		},
 		Bundle: Bundle{Reload: 10 * time.Second},
-		Batch:  Batch{MaxRows: 262_144, MaxBytes: 256 << 20, Linger: time.Second, InFlight: 2},
+		Batch:  Batch{MaxRows: 262_144, MaxBytes: 96 << 20, Linger: time.Second, Memory: 384 << 20},
 		HTTP:   HTTP{Listen: "127.0.0.1:9370", Profiling: true},
 		Log:    Log{Format: "text", Level: "info"},
-		Limits: Limits{MessageBytes: 1 << 20, Depth: 32, DeadLettersInRow: 1000},
+		Limits: Limits{MessageBytes: 1 << 20, Depth: 32, DeadLettersInRow: 10_000},
 	}
 }
 

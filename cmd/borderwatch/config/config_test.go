@@ -71,7 +71,7 @@ func TestLaterLayersWin(t *testing.T) {
 		{l.Batch.Linger, 3 * time.Second}, {l.Place("batch.linger"), "BORDERWATCH_BATCH_LINGER"},
 		{l.Log.Format, "json"}, {l.Place("log.format"), file + ":10:28"},
 		{l.Batch.MaxRows, 1000}, {l.Batch.MaxBytes, config.Bytes(1 << 20)},
-		{l.Place("batch.in_flight"), "default"}, {l.Batch.InFlight, 2},
+		{l.Place("batch.memory"), "default"}, {l.Batch.Memory, config.Bytes(384 << 20)},
 		{strings.Join(l.Kafka.Brokers, " "), "a:1 b:2"},
 		{fmt.Sprint(l.AllTopics()), "[trails access-events]"},
 		{l.Sources()[0].IdentityScope, "trail"}, {l.Sources()[1].Adapter, "native"},
@@ -131,6 +131,7 @@ func TestProblems(t *testing.T) {
 			want: "config.yaml:1:42: clickhouse.password_file: clickhouse.password is given too; give one of them"},
 		{name: "two ledgers", file: "ledger: {dir: a, url: \"http://b\"}\n", want: "config.yaml:1:23: ledger.url: ledger.dir is given too; give one of them"},
 		{name: "block too large", file: "batch: {max_rows: 524288}\n", want: "config.yaml:1:19: batch.max_rows: 524288 is not between 1 and 500000"},
+		{name: "no room for a batch", file: "batch: {memory: 1MiB}\n", want: "config.yaml:1:17: batch.memory: 1MiB is less than batch.max_bytes, 96MiB: no batch would fit"},
 		{name: "rebalance shorter than insert", file: "kafka: {rebalance_timeout: 30s}\n",
 			want: "config.yaml:1:28: kafka.rebalance_timeout: 30s is too short, a running insert needs clickhouse.insert_timeout and 10s: at least 1m10s"},
 	} {

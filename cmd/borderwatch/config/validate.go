@@ -166,7 +166,9 @@ func (c *checker) batch() {
 	b := &c.Batch
 	between(c, "batch.max_rows", b.MaxRows, 1, maxRows)
 	between(c, "batch.max_bytes", b.MaxBytes, 1<<10, 4<<30)
-	between(c, "batch.in_flight", b.InFlight, 1, 16)
+	if b.Memory < b.MaxBytes {
+		c.bad("batch.memory", "%v is less than batch.max_bytes, %v: no batch would fit", b.Memory, b.MaxBytes)
+	}
 	if b.Linger > time.Minute {
 		c.bad("batch.linger", "%s is too long, at most 1m", formatDuration(b.Linger))
 	}

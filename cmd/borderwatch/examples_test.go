@@ -1,0 +1,63 @@
+package main
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"borderwatch/cmd/borderwatch/config"
+)
+
+// TestExamplesAreAccepted prints every example as ingest does, under no other environment than its own.
+func TestExamplesAreAccepted(t *testing.T) {
+	files, err := filepath.Glob("examples/*.yaml")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no examples: %v", err)
+	}
+	var adapters []string
+	for _, file := range files {
+		loaded, err := config.Load(config.Options{File: file, Needs: ingestNeeds})
+		if err != nil {
+			t.Errorf("%v", err)
+			continue
+		}
+		var out bytes.Buffer
+		if err := printConfig(&out, loaded); err != nil {
+			t.Errorf("%s: %v", file, err)
+		}
+		for _, f := range loaded.Feeds {
+			adapters = append(adapters, f.Adapter)
+		}
+	}
+	for _, adapter := range config.Adapters {
+		if _, err := os.Stat("examples/feed-" + adapter + ".yaml"); err != nil || !slices.Contains(adapters, adapter) {
+			t.Errorf("there is no example for the adapter %s: %v", adapter, err)
+		}
+	}
+}
+
+// TestProductionExampleIsTheManual fails where a key has no line in the example, or the example's defaults drifted.
+func TestProductionExampleIsTheManual(t *testing.T) {
+	text, err := os.ReadFile("examples/ingest.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, key := range config.Keys() {
+		name := key[strings.LastIndexByte(key, '.')+1:]
+		if !regexp.MustCompile(`(?m)(^|[ {])(# )?` + regexp.QuoteMeta(name) + `:`).Match(text) {
+			t.Errorf("examples/ingest.yaml says nothing of %s", key)
+		}
+	}
+	loaded, err := config.Load(config.Options{File: "examples/ingest.yaml"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	def := config.Default()
+	if loaded.Batch != def.Batch || loaded.Limits != def.Limits || loaded.HTTP != def.HTTP || loaded.Kafka.Fetch != def.Kafka.Fetch {
+		t.Error("examples/ingest.yaml shows other values than the defaults for batch, limits, http or kafka.fetch")
+	}
+}
