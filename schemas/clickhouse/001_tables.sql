@@ -216,11 +216,9 @@ CREATE TABLE IF NOT EXISTS {{.DB}}.receipts{{.On}}
     dead_letters      UInt32,
     control           UInt32,
     compacted         UInt32,
-    input_digest      FixedString(32),
-    events_digest     FixedString(32),
-    alerts_digest     FixedString(32),
-    quarantine_digest FixedString(32),
-    ledger_index      Int64 COMMENT '-1 without a ledger',
+    input_digest      FixedString(32) COMMENT 'over offset, timestamp, key, value and headers of every record',
+    judged_digest     FixedString(32) COMMENT 'over the verdicts in offset order',
+    ledger_index      UInt64,
     worker            LowCardinality(String),
     stored_at         DateTime64(3, 'UTC') DEFAULT now64(3) COMMENT 'clock of the server; no evidence'
 )
@@ -256,7 +254,7 @@ CREATE TABLE IF NOT EXISTS {{.DB}}.activations{{.On}}
     partition    Int32,
     from_offset  Int64 COMMENT 'first offset that the bundle judged',
     bundle       String,
-    ledger_index Int64,
+    ledger_index UInt64,
     stored_at    DateTime64(3, 'UTC') DEFAULT now64(3)
 )
 ENGINE = {{.Engine "activations"}}
@@ -265,13 +263,19 @@ SETTINGS {{.Pinned}};
 
 CREATE TABLE IF NOT EXISTS {{.DB}}.notices{{.On}}
 (
-    notice_id FixedString(16) COMMENT 'of kind, subject and ledger range',
-    kind      LowCardinality(String),
-    subject   String,
-    severity  {{enum "severity"}},
-    time      DateTime64(3, 'UTC'),
-    why       String,
-    stored_at DateTime64(3, 'UTC') DEFAULT now64(3)
+    notice_id    FixedString(16) COMMENT 'of kind, subject and offsets',
+    kind         LowCardinality(String),
+    subject      String,
+    severity     {{enum "severity"}},
+    source       LowCardinality(String),
+    topic        LowCardinality(String),
+    partition    Int32,
+    first_offset Int64 COMMENT '-1 where the notice is not about offsets',
+    last_offset  Int64,
+    ledger_index UInt64,
+    time         DateTime64(3, 'UTC'),
+    why          String,
+    stored_at    DateTime64(3, 'UTC') DEFAULT now64(3)
 )
 ENGINE = {{.Engine "notices"}}
 PARTITION BY toYYYYMM(time)

@@ -1,0 +1,145 @@
+package store
+
+import (
+	"encoding/binary"
+	"fmt"
+
+	"github.com/ClickHouse/ch-go/proto"
+)
+
+// column is one column of a block in the native format: bytes that go to the socket as they are. It is filled row by
+// row, sent any number of times, and reset with its memory kept. Not safe for concurrent use.
+type column interface {
+	proto.ColInput
+	proto.Inferable
+	proto.StateEncoder
+	reset()
+}
+
+// constant is a column whose value is the same in all rows of a block; it takes part in the fill once.
+type constant interface {
+	column
+	repeat(rows int)
+}
+
+// kind is the type of a column, exactly as the server writes it.
+type kind string
+
+// Type is sent before the column's bytes.
+func (k kind) Type() proto.ColumnType { return proto.ColumnType(k) }
+
+// Infer compares with the type the server has: an insert never relies on a conversion.
+func (k kind) Infer(t proto.ColumnType) error {
+	if string(t) != string(k) {
+		return &driftError{have: string(t), want: string(k)}
+	}
+	return nil
+}
+
+// EncodeState writes nothing; dictionaries override it.
+func (kind) EncodeState(*proto.Buffer) {}
+
+// driftError says that a table is not as this build writes it.
+type driftError struct{ have, want string }
+
+func (e *driftError) Error() string {
+	return fmt.Sprintf("the table has type %s, this build writes %s: run borderwatch migrate", e.have, e.want)
+}
+
+// fixed holds values of equal width, little-endian.
+type fixed struct {
+	kind
+	width int
+	buf   []byte
+}
+
+func (c *fixed) Rows() int                    { return len(c.buf) / c.width }
+func (c *fixed) EncodeColumn(b *proto.Buffer) { b.PutRaw(c.buf) }
+func (c *fixed) WriteColumn(w *proto.Writer)  { w.ChainWrite(c.buf) }
+func (c *fixed) reset()                       { c.buf = c.buf[:0] }
+func (c *fixed) byte(v uint8)                 { c.buf = append(c.buf, v) }
+func (c *fixed) uint16(v uint16)              { c.buf = binary.LittleEndian.AppendUint16(c.buf, v) }
+func (c *fixed) uint32(v uint32)              { c.buf = binary.LittleEndian.AppendUint32(c.buf, v) }
+func (c *fixed) int64(v int64)                { c.buf = binary.LittleEndian.AppendUint64(c.buf, uint64(v)) }
+func (c *fixed) bytes(v []byte)               { c.buf = append(c.buf, v...) }
+
+func (c *fixed) bool(v bool) {
+	if v {
+		c.byte(1)
+		return
+	}
+	c.byte(0)
+}
+
+// same is a fixed column with one value for all rows.
+type same struct {
+	fixed
+	value []byte
+}
+
+func (c *same) setInt32(v int32) { c.value = binary.LittleEndian.AppendUint32(c.value[:0], uint32(v)) }
+func (c *same) setInt64(v int64) { c.value = binary.LittleEndian.AppendUint64(c.value[:0], uint64(v)) }
+
+func (c *same) repeat(rows int) {
+	c.buf = c.buf[:0]
+	for range rows {
+		c.buf = append(c.buf, c.value...)
+	}
+}
+
+// text is a String column.
+type text struct {
+	kind
+	rows int
+	buf  []byte
+}
+
+func (c *text) Rows() int                    { return c.rows }
+func (c *text) EncodeColumn(b *proto.Buffer) { b.PutRaw(c.buf) }
+func (c *text) WriteColumn(w *proto.Writer)  { w.ChainWrite(c.buf) }
+func (c *text) reset()                       { c.rows, c.buf = 0, c.buf[:0] }
+
+func (c *text) string(v string) {
+	c.buf = binary.AppendUvarint(c.buf, uint64(len(v)))
+	c.buf = append(c.buf, v...)
+	c.rows++
+}
+
+func (c *text) bytes(v []byte) {
+	c.buf = binary.AppendUvarint(c.buf, uint64(len(v)))
+	c.buf = append(c.buf, v...)
+	c.rows++
+}
+
+// list is an Array column: the ends of the rows, and the elements in a column of their own.
+type list[C column] struct {
+	kind
+	ends     []byte
+	last     uint64
+	elements C
+}
+
+func (c *list[C]) Rows() int { return len(c.ends) / 8 }
+
+func (c *list[C]) EncodeState(b *proto.Buffer) { c.elements.EncodeState(b) }
+
+func (c *list[C]) EncodeColumn(b *proto.Buffer) {
+	b.PutRaw(c.ends)
+	c.elements.EncodeColumn(b)
+}
+
+func (c *list[C]) WriteColumn(w *proto.Writer) {
+	w.ChainWrite(c.ends)
+	c.elements.WriteColumn(w)
+}
+
+func (c *list[C]) reset() {
+	c.ends, c.last = c.ends[:0], 0
+	c.elements.reset()
+}
+
+// end closes a row whose n elements were appended to c.elements.
+func (c *list[C]) end(n int) {
+	c.last += uint64(n)
+	c.ends = binary.LittleEndian.AppendUint64(c.ends, c.last)
+}

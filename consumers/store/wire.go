@@ -1,0 +1,127 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"io"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/ClickHouse/ch-go"
+	"github.com/ClickHouse/ch-go/proto"
+)
+
+// wire keeps the connections for inserts. A connection serves one insert at a time and is closed after any error, since
+// nobody knows then what the server still says on it.
+type wire struct {
+	opt *Options
+
+	mu     sync.Mutex
+	idle   map[string][]*ch.Client // by host
+	closed bool
+}
+
+// maxIdle is how many connections per host wait for the next insert.
+const maxIdle = 8
+
+func newWire(opt *Options) *wire { return &wire{opt: opt, idle: make(map[string][]*ch.Client)} }
+
+// insert sends one block and returns when the server has acknowledged it. Any error but one of the server's own leaves
+// the outcome unknown.
+func (w *wire) insert(ctx context.Context, host, query, token string, input proto.Input) error {
+	ctx, cancel := context.WithTimeout(ctx, w.opt.InsertTimeout+10*time.Second)
+	defer cancel()
+	client, err := w.client(ctx, host)
+	if err != nil {
+		return err
+	}
+	err = client.Do(ctx, ch.Query{Body: query, Input: input, Settings: w.settings(token)})
+	if err != nil {
+		return errors.Join(err, ignoreClosed(client.Close()))
+	}
+	w.put(host, client)
+	return nil
+}
+
+// settings pins whatever decides if an insert is one block, deduplicated, synchronous and atomic: defaults move between
+// versions and profiles. Those that older servers do not know are not marked important, and are ignored there.
+func (w *wire) settings(token string) []ch.Setting {
+	must := func(key, value string) ch.Setting { return ch.Setting{Key: key, Value: value, Important: true} }
+	list := []ch.Setting{
+		must("insert_deduplication_token", token),
+		must("insert_deduplicate", "1"),
+		must("async_insert", "0"),
+		must("max_insert_block_size", "1048576"),
+		must("min_insert_block_size_rows", "1048576"),
+		must("max_insert_threads", "1"),
+		must("max_partitions_per_insert_block", "1"),
+		must("throw_on_max_partitions_per_insert_block", "1"),
+		must("optimize_on_insert", "0"),
+		must("input_format_defaults_for_omitted_fields", "1"),
+		must("max_execution_time", strconv.Itoa(int(w.opt.InsertTimeout/time.Second))),
+		{Key: "deduplicate_insert", Value: "enable"},
+		{Key: "use_strict_insert_block_limits", Value: "0"},
+		{Key: "max_insert_block_size_bytes", Value: "0"},
+	}
+	if w.opt.Replicated {
+		list = append(list, must("insert_quorum", "auto"), must("insert_quorum_parallel", "1"),
+			must("insert_quorum_timeout", strconv.Itoa(int(w.opt.InsertTimeout/time.Millisecond))))
+	}
+	return list
+}
+
+func (w *wire) client(ctx context.Context, host string) (*ch.Client, error) {
+	w.mu.Lock()
+	if w.closed {
+		w.mu.Unlock()
+		return nil, ch.ErrClosed
+	}
+	if list := w.idle[host]; len(list) > 0 {
+		c := list[len(list)-1]
+		w.idle[host] = list[:len(list)-1]
+		w.mu.Unlock()
+		return c, nil
+	}
+	w.mu.Unlock()
+	compression := ch.CompressionDisabled
+	if w.opt.Compression == compressionLZ4 {
+		compression = ch.CompressionLZ4
+	}
+	return ch.Dial(ctx, ch.Options{
+		Address: host, User: w.opt.User, Password: w.opt.Password, TLS: w.opt.TLS, ClientName: "borderwatch",
+		Compression: compression, DialTimeout: w.opt.DialTimeout, HandshakeTimeout: w.opt.DialTimeout,
+		ReadTimeout: w.opt.InsertTimeout + 10*time.Second,
+	})
+}
+
+func (w *wire) put(host string, c *ch.Client) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.closed || len(w.idle[host]) >= maxIdle {
+		_ = c.Close()
+		return
+	}
+	w.idle[host] = append(w.idle[host], c)
+}
+
+func (w *wire) close() error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.closed = true
+	var errs []error
+	for _, list := range w.idle {
+		for _, c := range list {
+			errs = append(errs, ignoreClosed(c.Close()))
+		}
+	}
+	clear(w.idle)
+	return errors.Join(errs...)
+}
+
+func ignoreClosed(err error) error {
+	if errors.Is(err, ch.ErrClosed) || errors.Is(err, io.EOF) {
+		return nil
+	}
+	return err
+}
