@@ -89,6 +89,9 @@ func (g *geo) load(data []byte) (err error) {
 	if err != nil {
 		return fmt.Errorf("not a MaxMind database: %w", err)
 	}
+	if err := checkTree(data, g.reader.Metadata.NodeCount, g.reader.Metadata.RecordSize); err != nil {
+		return err
+	}
 	g.info.Type = g.reader.Metadata.DatabaseType
 	g.info.Built = g.reader.Metadata.BuildTime().UTC()
 	g.records = make(map[uintptr]geoRecord, 512)

@@ -3,6 +3,7 @@ package enrich_test
 import (
 	"bytes"
 	"crypto/sha256"
+	"encoding/binary"
 	"encoding/hex"
 	"errors"
 	"os"
@@ -71,6 +72,25 @@ func TestUnusableDatabase(t *testing.T) {
 		e.Enrich(ev)
 		if l := &ev.Location; l.Verdict != access.LocationUnknown || l.Reason != "no-database" {
 			t.Errorf("%s: %s (%s)", name, l.Verdict, l.Reason)
+		}
+	}
+}
+
+// TestTreesWithoutEnd: a few crafted nodes can stand for 2^128 networks, or for a walk that never ends.
+func TestTreesWithoutEnd(t *testing.T) {
+	good := enrichtest.Database(map[string]enrichtest.Record{"2400::/120": {Country: "DE"}})
+	for name, next := range map[string]func(node uint32) uint32{
+		"cycle":  func(node uint32) uint32 { return node / 2 },
+		"shared": func(node uint32) uint32 { return node + 1 },
+	} {
+		data := bytes.Clone(good)
+		for node := range uint32(119) {
+			binary.BigEndian.PutUint32(data[node*8:], next(node))
+			binary.BigEndian.PutUint32(data[node*8+4:], next(node))
+		}
+		_, problems := enrich.New(nil, nil, enrich.Database{Name: "x.mmdb", Data: data}, enrich.Database{})
+		if len(problems) != 1 || !strings.Contains(problems[0].Message, "damaged") {
+			t.Errorf("%s: %v", name, problems)
 		}
 	}
 }
