@@ -272,7 +272,7 @@ func (t *trail) storage(op *operation) {
 	if op != nil && op.action == access.ActionCopy {
 		t.ev.Dest.Country, _ = access.RegionCountry(region)
 		region = firstOf(t.request.get("sourceRegion").str(), region)
-		if !t.request.get("x-amz-copy-source").absent() {
+		if !t.request.get(copySourceMember).absent() {
 			return
 		}
 	}
@@ -281,35 +281,63 @@ func (t *trail) storage(op *operation) {
 
 // datasets names what the operation's first telling member names, then the record's resources.
 func (t *trail) datasets(op *operation) {
-	d := datasets{ev: t.ev, system: t.service, country: t.ev.Data.Items[0].StorageCountry}
+	item := &t.ev.Data.Items[0]
+	d := datasets{ev: t.ev, system: t.service, country: item.StorageCountry}
 	for _, path := range op.dataset {
-		if path != "resources" {
-			collect(t.request, path, func(name string) { d.add(awsName(name)) })
+		if path == "none" && t.request.isObject() {
+			noUserData(item)
+			return
 		}
+		t.collect(path, func(name string) {
+			if path == copySourceMember {
+				name = copySource(name)
+			}
+			d.add(awsName(name))
+		})
 		if d.named > 0 {
 			break
 		}
 	}
 	for r := t.record.get("resources").first(); r.at != 0; r = r.following() {
-		arn := firstOf(r.get("ARN").str(), r.get("arn").str())
-		if arn != "" && !strings.HasPrefix(r.get("type").str(), "AWS::IAM::") {
-			d.add(awsName(arn))
+		kind := r.get("type").str()
+		if strings.HasPrefix(kind, "AWS::IAM::") || kind == "AWS::KMS::Key" && d.named > 0 {
+			continue
 		}
+		d.add(awsName(firstOf(r.get("ARN").str(), r.get("arn").str())))
 	}
 }
 
+// collect calls do with every text at a path of the request or, where it has none, of what a service says of an event of
+// its own.
+func (t *trail) collect(path string, do func(string)) (found bool) {
+	for _, where := range [...]ref{t.request, t.record.get("serviceEventDetails"), t.record.get("additionalEventData")} {
+		collect(where, path, func(name string) {
+			found = true
+			do(name)
+		})
+		if found {
+			return true
+		}
+	}
+	return false
+}
+
+// destination reads who is given access or where a copy goes.
 func (t *trail) destination(op *operation) {
 	if op.dest == "" {
 		return
 	}
-	collect(t.request, op.dest, func(name string) {
-		switch {
-		case op.action == access.ActionGrant:
-			t.ev.Dest.Entity = firstOf(t.ev.Dest.Entity, name)
-		default:
-			t.ev.Dest.System = firstOf(t.ev.Dest.System, awsName(name))
+	dest := &t.ev.Dest
+	found := t.collect(op.dest, func(name string) {
+		if op.action == access.ActionGrant {
+			dest.Entity = firstOf(dest.Entity, name)
+			return
 		}
+		dest.System = firstOf(dest.System, awsName(name))
 	})
+	if !found && op.action == access.ActionGrant && t.request.isObject() {
+		t.ev.Action = access.ActionAdmin
+	}
 }
 
 // collect calls do with every text at a dotted path; a list on the way stands for each of its elements, and an object at
@@ -348,6 +376,15 @@ func awsName(name string) string {
 		return name[strings.LastIndexByte(name, '/')+1:]
 	}
 	return name
+}
+
+// copySourceMember names the source of an S3 copy.
+const copySourceMember = "x-amz-copy-source"
+
+// copySource is the bucket of an S3 copy's source: "bucket/key", with or without a slash before it.
+func copySource(source string) string {
+	bucket, _, _ := strings.Cut(strings.TrimPrefix(source, "/"), "/")
+	return bucket
 }
 
 // arnName takes the name out of arn:partition:service:region:account:resource.

@@ -57,7 +57,7 @@ func (l slot) name() string {
 // names is what the keys of a native record mean, by scope.
 type names struct {
 	slots  [scopeCount]map[string]slot
-	quoted [scopeCount][slotCount]string // the key in quotes, as records write it; "" where it is not written so
+	quoted [scopeCount][slotCount]string // the key and its colon, as most records write it; "" where it is not written so
 
 	types    [access.FieldCount]access.Type
 	computed access.FieldSet // fields that a record may not give
@@ -98,7 +98,7 @@ func (t *names) add(scope uint8, name string, l slot) {
 		return
 	}
 	t.slots[scope][name] = l
-	t.quoted[scope][l] = `"` + name + `"`
+	t.quoted[scope][l] = `"` + name + `":`
 }
 
 // otherCase returns the known name that differs from the given unknown one only in case.

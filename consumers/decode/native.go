@@ -146,7 +146,8 @@ func (n *native) key(scope uint8) (slot, error) {
 			if end := n.pos + len(quoted); end < len(n.data) && view(n.data[n.pos:end]) == quoted {
 				n.pos = end
 				n.next++
-				return e.slot, n.colon()
+				n.space()
+				return e.slot, nil
 			}
 		}
 	}

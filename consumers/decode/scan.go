@@ -75,7 +75,15 @@ func (s *scanner) peek() byte {
 	return 0
 }
 
+// space steps over white space; most producers write none.
 func (s *scanner) space() {
+	if s.pos < len(s.data) && s.data[s.pos] > ' ' {
+		return
+	}
+	s.spaces()
+}
+
+func (s *scanner) spaces() {
 	for s.pos < len(s.data) {
 		switch s.data[s.pos] {
 		case ' ', '\t', '\n', '\r':
