@@ -26,14 +26,14 @@ type Activation struct {
 
 // Marshal implements Leaf.
 func (a Activation) Marshal() []byte {
-	t := fmt.Appendf(nil, "%s\nbundle sha256:%s\n", kindActivation, a.Bundle)
+	t := lines(kindActivation+"\n").text("bundle", "sha256:"+a.Bundle)
 	for _, e := range a.From {
 		t = fmt.Appendf(t, "effective %s %d %d\n", e.Topic, e.Partition, e.Offset)
 	}
 	if a.Note != "" {
-		t = fmt.Appendf(t, "note %s\n", a.Note)
+		t = t.text("note", a.Note)
 	}
-	return fmt.Appendf(t, "time %s\n", formatTime(a.Time))
+	return t.time("time", a.Time)
 }
 
 // Validate implements Leaf.

@@ -2,13 +2,13 @@ package ledger
 
 import (
 	"encoding/hex"
-	"fmt"
 	"strings"
 	"time"
 )
 
 // Batch is the leaf of one judged batch (batch/v0): what was read, what was
-// decided, and by which bundle. It is written before the rows are inserted.
+// decided, and by which bundle. It is written before the rows are inserted. The
+// limits of its fields keep the text below 1,024 bytes.
 type Batch struct {
 	Source    string // kafka:<cluster-id>/<epoch>
 	Topic     string
@@ -25,7 +25,7 @@ type Batch struct {
 
 	Alerts int64
 
-	Input     [32]byte  // SHA-256 over key, value, headers, timestamp of each record, see InputDigest
+	Input     [32]byte  // SHA-256 over key, value, headers, timestamp of each record, length-prefixed, in offset order
 	Judged    [32]byte  // SHA-256 over the canonical verdicts in offset order
 	Bundle    string    // SHA-256 of the bundle manifest, 64 hexadecimal digits
 	Schema    int       // version of the row schema, 1 or more
@@ -43,13 +43,13 @@ func (b Batch) Span() Span {
 
 // Marshal implements Leaf.
 func (b Batch) Marshal() []byte {
-	t := make([]byte, 0, maxSpanLeafSize)
-	t = append(t, kindBatch+"\n"...)
-	t = b.Span().appendPlace(t)
-	t = fmt.Appendf(t, "counts events=%d quarantined=%d control=%d compacted=%d alerts=%d\n",
-		b.Events, b.Quarantined, b.Control, b.Compacted, b.Alerts)
-	return fmt.Appendf(t, "input sha256:%x\njudged sha256:%x\nbundle sha256:%s\nschema %d\nbatch-time %s\nprev %d\n",
-		b.Input, b.Judged, b.Bundle, b.Schema, formatTime(b.BatchTime), b.Prev)
+	t := b.Span().open(kindBatch)
+	t = append(t, "counts"...)
+	t = t.count("events", b.Events).count("quarantined", b.Quarantined).count("control", b.Control)
+	t = t.count("compacted", b.Compacted).count("alerts", b.Alerts)
+	t = append(t, '\n')
+	t = t.digest("input", b.Input).digest("judged", b.Judged).text("bundle", "sha256:"+b.Bundle)
+	return t.integer("schema", int64(b.Schema)).time("batch-time", b.BatchTime).integer("prev", b.Prev)
 }
 
 // Validate implements Leaf.
@@ -66,13 +66,7 @@ func (b Batch) Validate() error {
 	if b.Schema < 1 {
 		return invalid("schema", "%d, want 1 or more", b.Schema)
 	}
-	if err := validateTime("batch-time", b.BatchTime); err != nil {
-		return err
-	}
-	if n := len(b.Marshal()); n > maxSpanLeafSize {
-		return fmt.Errorf("%w: %d bytes, at most %d", ErrInvalidLeaf, n, maxSpanLeafSize)
-	}
-	return nil
+	return validateTime("batch-time", b.BatchTime)
 }
 
 // validateCounts subtracts from the width instead of adding up, so that huge

@@ -1,9 +1,6 @@
 package ledger
 
-import (
-	"fmt"
-	"time"
-)
+import "time"
 
 // Gap is the leaf of offsets that will never be judged (gap/v0) and says why.
 // It moves the head like a batch does: what is missing is on record, signed.
@@ -29,8 +26,8 @@ func (g Gap) Span() Span {
 
 // Marshal implements Leaf.
 func (g Gap) Marshal() []byte {
-	t := g.Span().appendPlace([]byte(kindGap + "\n"))
-	return fmt.Appendf(t, "reason %s\nbatch-time %s\nprev %d\n", g.Reason, formatTime(g.BatchTime), g.Prev)
+	t := g.Span().open(kindGap)
+	return t.text("reason", g.Reason).time("batch-time", g.BatchTime).integer("prev", g.Prev)
 }
 
 // Validate implements Leaf.

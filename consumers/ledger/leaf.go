@@ -22,9 +22,6 @@ import (
 // may have at most 65,535 bytes (C2SP tlog-tiles).
 const MaxLeafSize = 60_000
 
-// maxSpanLeafSize bounds the leaves that are written once a batch, in bytes.
-const maxSpanLeafSize = 1024
-
 // First lines of the leaf kinds.
 const (
 	kindBatch      = "borderwatch-batch/v0"

@@ -108,6 +108,9 @@ func TestLargestBatchFits(t *testing.T) {
 	if err := b.Validate(); err != nil {
 		t.Error(err)
 	}
+	if n := len(b.Marshal()); n >= 1024 {
+		t.Errorf("%d bytes, want less than 1024", n)
+	}
 }
 
 func TestValidate(t *testing.T) {

@@ -36,7 +36,8 @@ func (r *lineReader) fail(format string, args ...any) {
 
 // next reports whether the next line has this name.
 func (r *lineReader) next(name string) bool {
-	return r.err == nil && strings.HasPrefix(r.rest, name+" ")
+	rest, ok := strings.CutPrefix(r.rest, name)
+	return r.err == nil && ok && strings.HasPrefix(rest, " ")
 }
 
 // text returns the value of the next line, which must have this name.
@@ -46,8 +47,9 @@ func (r *lineReader) text(name string) string {
 	}
 	r.line++
 	line, rest, ok := strings.Cut(r.rest, "\n")
-	value, found := strings.CutPrefix(line, name+" ")
-	if !ok || !found {
+	value, found := strings.CutPrefix(line, name)
+	value, space := strings.CutPrefix(value, " ")
+	if !ok || !found || !space {
 		r.fail("want %q and a newline, have %.60q", name+" …", line)
 		return ""
 	}
@@ -108,7 +110,34 @@ func (r *lineReader) end() error {
 	return r.err
 }
 
-func formatTime(t time.Time) string { return t.UTC().Format(timeLayout) }
+// lines is the text of a leaf that grows by a line with each call.
+type lines []byte
+
+func (l lines) text(name, value string) lines {
+	l = append(append(l, name...), ' ')
+	return append(append(l, value...), '\n')
+}
+
+func (l lines) integer(name string, n int64) lines {
+	l = append(append(l, name...), ' ')
+	return append(strconv.AppendInt(l, n, 10), '\n')
+}
+
+func (l lines) digest(name string, sum [32]byte) lines {
+	l = append(append(l, name...), " sha256:"...)
+	return append(hex.AppendEncode(l, sum[:]), '\n')
+}
+
+func (l lines) time(name string, t time.Time) lines {
+	l = append(append(l, name...), ' ')
+	return append(t.UTC().AppendFormat(l, timeLayout), '\n')
+}
+
+// count adds a word of the counts line.
+func (l lines) count(name string, n int64) lines {
+	l = append(append(append(l, ' '), name...), '=')
+	return strconv.AppendInt(l, n, 10)
+}
 
 func invalid(field, format string, args ...any) error {
 	return fmt.Errorf("%w: %s: %s", ErrInvalidLeaf, field, fmt.Sprintf(format, args...))
@@ -196,10 +225,14 @@ func (s Span) validate() error {
 	return nil
 }
 
-// appendPlace writes the lines that every ranged leaf starts with.
-func (s Span) appendPlace(b []byte) []byte {
-	return fmt.Appendf(b, "source %s\ntopic %s\npartition %d\nrange %d %d\n",
-		s.Key.Source, s.Key.Topic, s.Key.Partition, s.First, s.Last)
+// open writes the lines that every ranged leaf starts with.
+func (s Span) open(kind string) lines {
+	t := append(make(lines, 0, 512), kind...)
+	t = append(t, '\n')
+	t = t.text("source", s.Key.Source).text("topic", s.Key.Topic).integer("partition", int64(s.Key.Partition))
+	t = append(t, "range "...)
+	t = append(strconv.AppendInt(t, s.First, 10), ' ')
+	return append(strconv.AppendInt(t, s.Last, 10), '\n')
 }
 
 func (r *lineReader) place() (s Span) {

@@ -85,7 +85,7 @@ type Log struct {
 
 // Open locks the ledger, makes what is missing, reads all leaves back to know
 // the head of every partition, and checks that they hash to the last signed
-// checkpoint. It takes about a second for a million leaves.
+// checkpoint. It takes about three seconds for a million leaves.
 //
 // The error wraps ErrLocked if another process has the ledger open. Open
 // refuses a ledger whose leaves are not contiguous, whose state is older than
@@ -247,14 +247,22 @@ func (l *Log) Close(ctx context.Context) error {
 	if again {
 		return nil
 	}
-	l.inflight.Wait()
-	ctx, cancel := context.WithTimeout(ctx, shutdownTimeout)
-	defer cancel()
-	err := l.shutdown(ctx)
-	if err != nil {
-		err = fmt.Errorf("close ledger: last checkpoint: %w", err)
+	l.inflight.Wait() // after it nobody else writes failed
+	err := l.failed
+	if err == nil {
+		err = l.publish(ctx)
 	}
 	l.sign.close()
 	l.cancel()
 	return errors.Join(err, l.lock.Unlock())
+}
+
+// publish waits for a checkpoint that covers all acknowledged leaves.
+func (l *Log) publish(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, shutdownTimeout)
+	defer cancel()
+	if err := l.shutdown(ctx); err != nil {
+		return fmt.Errorf("close ledger: last checkpoint: %w", err)
+	}
+	return nil
 }

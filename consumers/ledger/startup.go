@@ -74,8 +74,8 @@ func hashExecutable() (sum [32]byte, err error) {
 
 // Marshal implements Leaf.
 func (s Startup) Marshal() []byte {
-	return fmt.Appendf(nil, "%s\ninstance %s\nversion %s\ncommit %s\nbinary sha256:%x\ngo %s\ntime %s\n",
-		kindStartup, s.Instance, s.Version, s.Commit, s.Binary, s.Go, formatTime(s.Time))
+	t := lines(kindStartup+"\n").text("instance", s.Instance).text("version", s.Version).text("commit", s.Commit)
+	return t.digest("binary", s.Binary).text("go", s.Go).time("time", s.Time)
 }
 
 // Validate implements Leaf.
