@@ -11,11 +11,20 @@ import (
 // condition is a compiled condition with what explanations need of it.
 type condition struct {
 	matcher
+	quick   quickTest // the same question to a snapshot, where that can answer it
 	source  *policy.Condition
 	fields  access.FieldSet // the field, and the other one where two are compared
 	place   bool            // about location.country: in an exception it asks for evidence
 	soft    bool            // about the place or the approval: when only such are false, a rule nearly matched
 	implied bool            // added by the rule's kind
+}
+
+// answer asks the snapshot where there is one that can tell, else the event.
+func (c *condition) answer(ev *access.Event, item int, day policy.Day, s *snapshot) Truth {
+	if s != nil && c.quick.op != 0 {
+		return c.quick.answer(s)
+	}
+	return c.match(ev, item, day)
 }
 
 // compiler resolves groups.
@@ -28,8 +37,9 @@ func (c *compiler) condition(source *policy.Condition) condition {
 	if source.Op == policy.SameAs || source.Op == policy.DiffersFrom {
 		fields = fields.With(source.Other)
 	}
+	m := c.matcher(source)
 	return condition{
-		matcher: c.matcher(source), source: source, fields: fields,
+		matcher: m, quick: quickOf(m), source: source, fields: fields,
 		place: fields.Has(access.FieldLocationCountry),
 		soft:  fields&softFields != 0 && fields&^softFields == 0,
 	}

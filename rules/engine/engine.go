@@ -30,7 +30,7 @@ var ErrNoActiveRule = errors.New("no rule is active: a bundle without an active 
 // Engine is a compiled set of rules. It is immutable and safe for concurrent use.
 type Engine struct {
 	rules   []*rule  // active and shadow, by id
-	filters []filter // filters[i] is what rules[i] asks of an event at least
+	filters []filter // filters[i] leaves out events that rules[i] has nothing to say about; an index can take its place
 	byID    map[string]*rule
 	info    []Rule
 	concern *timeline[access.CountrySet] // @us_concern, nil where the set has no such group

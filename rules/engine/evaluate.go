@@ -38,10 +38,17 @@ func (j *judgement) rules() (ok bool) {
 			recover() // rulesOneByOne finds out which rule it was
 		}
 	}()
-	bits := bitsOf(j.ev)
-	for i := range j.engine.filters {
-		if j.engine.filters[i].admits(&bits) || len(j.ev.Data.Items) == 0 {
-			j.record(j.engine.rules[i], j.engine.rules[i].judge(j.ev, j.day))
+	if len(j.ev.Data.Items) != 1 {
+		for _, r := range j.engine.rules {
+			j.record(r, r.judge(j.ev, j.day))
+		}
+		return true
+	}
+	var s snapshot
+	s.take(j.ev)
+	for i, f := range j.engine.filters {
+		if f.admits(&s) {
+			j.record(j.engine.rules[i], j.engine.rules[i].judgeItem(j.ev, 0, j.day, &s))
 		}
 	}
 	return true
@@ -78,7 +85,7 @@ func (r *rule) judgeSafely(ev *access.Event, day policy.Day) (f finding) {
 func (r *rule) judge(ev *access.Event, day policy.Day) finding {
 	worst := finding{item: -1}
 	for item := range max(len(ev.Data.Items), 1) {
-		f := r.judgeItem(ev, item, day)
+		f := r.judgeItem(ev, item, day, nil)
 		if worst.item < 0 || f.outcome > worst.outcome || f.outcome == alert.None && worst.outcome == alert.None && f.near && !worst.near {
 			worst = f
 			worst.item = item
@@ -87,20 +94,21 @@ func (r *rule) judge(ev *access.Event, day policy.Day) finding {
 	return worst
 }
 
-func (r *rule) judgeItem(ev *access.Event, item int, day policy.Day) finding {
+// judgeItem judges one data item. The snapshot may be nil; it must be of this item.
+func (r *rule) judgeItem(ev *access.Event, item int, day policy.Day, s *snapshot) finding {
 	if r.kind.AboutData() && ev.Data.Items[item].Dataset == access.DatasetNone {
 		return finding{}
 	}
 	answer, missing := True, access.FieldSet(0)
 	for i := range r.hard {
-		switch r.hard[i].match(ev, item, day) {
+		switch r.hard[i].answer(ev, item, day, s) {
 		case False:
 			return finding{}
 		case Maybe:
 			answer, missing = Maybe, missing|r.hard[i].lacking(ev, item)
 		}
 	}
-	answer, missing, falses, near := r.judgeSoft(ev, item, day, answer, missing)
+	answer, missing, falses, near := r.judgeSoft(ev, item, day, s, answer, missing)
 	switch {
 	case answer == False:
 		return finding{near: near, falses: falses}
@@ -116,11 +124,11 @@ func (r *rule) judgeItem(ev *access.Event, item int, day policy.Day) finding {
 
 // judgeSoft goes on after the hard conditions with those about place and approval and with `any`. near tells that
 // nothing but conditions about place and approval is false.
-func (r *rule) judgeSoft(ev *access.Event, item int, day policy.Day, answer Truth, missing access.FieldSet) (Truth, access.FieldSet, access.FieldSet, bool) {
+func (r *rule) judgeSoft(ev *access.Event, item int, day policy.Day, s *snapshot, answer Truth, missing access.FieldSet) (Truth, access.FieldSet, access.FieldSet, bool) {
 	falses, near := access.FieldSet(0), true
 	for i := range r.soft {
 		c := &r.soft[i]
-		switch c.match(ev, item, day) {
+		switch c.answer(ev, item, day, s) {
 		case False:
 			answer, falses = False, falses|c.fields
 		case Maybe:
@@ -130,7 +138,7 @@ func (r *rule) judgeSoft(ev *access.Event, item int, day policy.Day, answer Trut
 	if len(r.any) == 0 {
 		return answer, missing, falses, near
 	}
-	any := r.judgeAny(ev, item, day)
+	any := r.judgeAny(ev, item, day, s)
 	if any.answer == False {
 		near, falses = any.near, falses|any.falses
 	}
@@ -145,13 +153,13 @@ type anyFinding struct {
 	falses  access.FieldSet
 }
 
-func (r *rule) judgeAny(ev *access.Event, item int, day policy.Day) anyFinding {
+func (r *rule) judgeAny(ev *access.Event, item int, day policy.Day, s *snapshot) anyFinding {
 	var best anyFinding
 	for _, branch := range r.any {
 		b := anyFinding{answer: True, near: true}
 		for i := range branch {
 			c := &branch[i]
-			switch c.match(ev, item, day) {
+			switch c.answer(ev, item, day, s) {
 			case False:
 				b.answer, b.near, b.falses = False, b.near && c.soft, b.falses|c.fields
 			case Maybe:

@@ -87,15 +87,13 @@ func restsOnCountry(c *condition) bool {
 	return c.source.Op != policy.Missing && (c.place || c.fields.Has(access.FieldLocationExpected))
 }
 
-// cost orders conditions so that most events leave a rule early: words, then sets of words, then the rest.
+// cost puts the conditions that a snapshot answers first: words, then sets of words, then the rest.
 func cost(c *condition) int {
-	switch c.matcher.(type) {
-	case wordMatch:
+	switch {
+	case c.quick.op == quickWord:
 		return 0
-	case wordsMatch:
+	case c.quick.op == quickWords:
 		return 1
-	case missingMatch:
-		return 3
 	}
 	return 2
 }
@@ -160,85 +158,4 @@ func (x *exception) applies(ev *access.Event, item int, day policy.Day) bool {
 		}
 	}
 	return true
-}
-
-// filter is what a rule asks of an event at least, as masks of words. Bit 0 stands for unknown and is always set: a
-// missing field never rules a rule out. It only leaves out rules of which a hard condition is definitely false.
-type filter struct {
-	action, kind, classes, regions, categories uint32
-}
-
-func (r *rule) filter() filter {
-	f := filter{^uint32(0), ^uint32(0), ^uint32(0), ^uint32(0), ^uint32(0)}
-	for i := range r.hard {
-		switch m := r.hard[i].matcher.(type) {
-		case wordMatch:
-			f.word(m)
-		case wordsMatch:
-			if m.op == policy.Is {
-				f.words(m)
-			}
-		}
-	}
-	return f
-}
-
-func (f *filter) word(m wordMatch) {
-	bits := m.mask | 1
-	if m.not {
-		bits = ^m.mask | 1
-	}
-	switch m.field {
-	case access.FieldAction:
-		f.action = first(f.action, bits)
-	case access.FieldActorKind:
-		f.kind = first(f.kind, bits)
-	}
-}
-
-func (f *filter) words(m wordsMatch) {
-	switch bits := m.mask | 1; m.field {
-	case access.FieldClasses:
-		f.classes = first(f.classes, bits)
-	case access.FieldSubjectRegions:
-		f.regions = first(f.regions, bits)
-	case access.FieldCategories:
-		f.categories = first(f.categories, bits)
-	}
-}
-
-// first keeps the mask of a rule's first condition on a field. Two masks must not be joined: a field with two open
-// values, or a set, may meet one with each.
-func first(old, bits uint32) uint32 {
-	if old != ^uint32(0) {
-		return old
-	}
-	return bits
-}
-
-// bitsOf returns what an event can meet: the masks of its values, of all data items together.
-func bitsOf(ev *access.Event) filter {
-	kind, kindRef := ev.WordOf(access.FieldActorKind, 0)
-	b := filter{action: 1 << ev.Action, kind: 1<<kind | 1<<kindRef}
-	if kindRef == 0 {
-		b.kind = 1 << kind
-	}
-	for i := range ev.Data.Items {
-		item := &ev.Data.Items[i]
-		b.classes |= setBits(item.EffectiveClasses())
-		b.regions |= setBits(item.EffectiveRegions())
-		b.categories |= setBits(item.EffectiveCategories())
-	}
-	return b
-}
-
-func setBits(s access.Set) uint32 {
-	if s.HasUnknown() {
-		return s.Members() | 1
-	}
-	return s.Members()
-}
-
-func (f *filter) admits(b *filter) bool {
-	return f.action&b.action != 0 && f.kind&b.kind != 0 && f.classes&b.classes != 0 && f.regions&b.regions != 0 && f.categories&b.categories != 0
 }
