@@ -16,24 +16,26 @@ import (
 	"borderwatch/schemas/access"
 )
 
-// realData is the folder of real records beside the repository; tests that want it skip without it.
-func realData(t testing.TB) string {
-	t.Helper()
+// findRealData looks for the folder of real records beside the repository.
+func findRealData() (string, bool) {
 	dir, err := os.Getwd()
 	if err != nil {
-		t.Fatal(err)
+		return "", false
 	}
-	for {
+	for ; filepath.Dir(dir) != dir; dir = filepath.Dir(dir) {
 		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
-			break
+			data := filepath.Join(dir, "..", "shared", "data")
+			_, err := os.Stat(data)
+			return data, err == nil
 		}
-		if filepath.Dir(dir) == dir {
-			t.Skip("no go.mod above the working directory")
-		}
-		dir = filepath.Dir(dir)
 	}
-	data := filepath.Join(dir, "..", "shared", "data")
-	if _, err := os.Stat(data); err != nil {
+	return "", false
+}
+
+func realData(t testing.TB) string {
+	t.Helper()
+	data, ok := findRealData()
+	if !ok {
 		t.Skip("no real records at ../shared/data")
 	}
 	return data
