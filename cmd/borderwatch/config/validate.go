@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"borderwatch/consumers/decode"
 )
 
 // Needs is a set of sections that a command cannot do without.
@@ -24,7 +26,7 @@ const (
 )
 
 // Adapters are the record formats that a feed may name.
-var Adapters = []string{"native", "ocsf", "cloudtrail", "gcp-audit", "gcp-access-transparency"}
+var Adapters = decode.Adapters()
 
 // maxRows keeps an insert a single block.
 const maxRows = 500_000

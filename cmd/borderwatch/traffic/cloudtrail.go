@@ -82,7 +82,10 @@ func (g *Generator) appendParameters(b []byte, source string) []byte {
 	if source != "s3.amazonaws.com" {
 		return append(b, "null"...)
 	}
-	bucket := "example-social-assets"
+	bucket := "assets"
+	if len(g.buckets) > 0 {
+		bucket = g.dataset(g.buckets).Name
+	}
 	b = quote(append(b, `{"bucketName":`...), bucket)
 	b = text(b, "key", "public/"+strconv.Itoa(g.rng.IntN(10_000))+".webp")
 	return append(b, '}')

@@ -70,7 +70,10 @@ type rosterEntry struct {
 	Region   string    `yaml:"home_region"`
 	Groups   texts     `yaml:"groups"`
 	Covered  yaml.Node `yaml:"covered_person"`
-	Job      span      `yaml:"employment"`
+	Job      struct {
+		span  `yaml:",inline"`
+		Leave []span `yaml:"leave"`
+	} `yaml:"employment"`
 }
 
 type datasetEntry struct {
@@ -193,8 +196,12 @@ func (c *collector) document(name string, d *document) error {
 
 func (c *collector) roster(d *document) {
 	for _, e := range d.People {
+		var leave []Days
+		for _, l := range e.Job.Leave {
+			leave = append(leave, days(l.From, l.Until))
+		}
 		c.world.People = append(c.world.People, Person{
-			ID: e.ID, Kind: e.Kind, Home: orRegion(e.Home, e.Region), Employer: e.Employer, Groups: e.Groups,
+			Leave: leave, ID: e.ID, Kind: e.Kind, Home: orRegion(e.Home, e.Region), Employer: e.Employer, Groups: e.Groups,
 			Covered: !e.Covered.IsZero() && e.Covered.Value != "no", Employed: days(e.Job.From, e.Job.Until),
 		})
 	}

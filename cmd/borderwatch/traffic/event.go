@@ -15,6 +15,7 @@ type event struct {
 
 	address                                    string
 	actor, kind, employerCountry, entity, home string
+	covered                                    string // "no" where the source knows so
 	groups                                     []string
 	session, mfa                               string // mfa is true, false or ""
 	office, physical, device                   string // countries, "" where not given
@@ -94,6 +95,7 @@ func (e *event) appendActor(b []byte) []byte {
 	b = text(b, "actor.employer_entity", e.entity)
 	b = text(b, "actor.home_country", e.home)
 	b = words(b, "actor.groups", e.groups)
+	b = text(b, "actor.covered_person", e.covered)
 	b = text(b, "session.id", e.session)
 	if e.mfa != "" {
 		b = append(append(b, `,"session.mfa":`...), e.mfa...)

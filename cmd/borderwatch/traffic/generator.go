@@ -5,6 +5,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"net/netip"
+	"slices"
 	"time"
 )
 
@@ -51,6 +52,8 @@ type Generator struct {
 	workers   []*Person           // who may be seen at ordinary work
 	near      map[string][]int    // by region: data sets that its own people open without a second thought
 	sensitive map[string][]int    // by region: data sets that policy cares about
+	bulk      []int               // data about people in the US that 28 CFR 202 cares about
+	buckets   []int               // what the CloudTrail feed reads
 	ways      map[string]networks // by country
 	egress    []netip.Prefix
 	plants    []plant
@@ -98,6 +101,15 @@ func (g *Generator) index() {
 			g.workers = append(g.workers, p)
 		}
 	}
+	for i := range w.Datasets {
+		d := &w.Datasets[i]
+		if has(d.Regions, "US") && slices.ContainsFunc(d.Categories, func(c string) bool { return has(usCategories, c) }) {
+			g.bulk = append(g.bulk, i)
+		}
+		if !d.sensitive() {
+			g.buckets = append(g.buckets, i)
+		}
+	}
 	for _, region := range regions {
 		for i := range w.Datasets {
 			d := &w.Datasets[i]
@@ -113,6 +125,10 @@ func (g *Generator) index() {
 		g.ways[c] = networks{w.networks("office", c), w.networks("workload", c), w.Public[c]}
 	}
 }
+
+// usCategories are the sensitive personal data of 28 CFR 202.249 and government-related data.
+var usCategories = []string{"genomic", "epigenomic", "proteomic", "transcriptomic", "biometric", "geolocation", "health",
+	"financial", "identifiers", "government_related"}
 
 func (g *Generator) serviceCountries() (countries []string) {
 	for _, s := range g.world.Services {

@@ -9,7 +9,7 @@ import (
 var (
 	// regions are the words of data.subject_regions that a country of residence leads to.
 	regions          = []string{"EU", "UK", "CH", "US", "IN", "CN", "OTHER"}
-	subjectCountries = []string{"DE", "ES", "FR", "IT", "PL", "US"}
+	subjectCountries = []string{"DE", "ES", "FR", "IT", "PL"}
 	eea              = strings.Fields("AT BE BG HR CY CZ DK EE FI FR DE GR HU IE IT LV LT LU MT NL PL PT RO SK SI ES SE NO IS LI")
 	personActions    = []string{"view", "view", "read", "query", "query", "list"}
 	serviceActions   = []string{"read", "read", "query", "write"}
@@ -46,20 +46,19 @@ func (g *Generator) harmless() {
 	}
 }
 
-// worker is somebody employed at the event's time. A world of people who all left gives the last one drawn.
+// worker is somebody at work at the event's time. Where all are away it is any of them.
 func (g *Generator) worker() *Person {
 	people := g.workers
 	if len(people) == 0 {
 		return &g.world.People[0]
 	}
-	p := people[g.rng.IntN(len(people))]
-	for range 8 {
-		if p.Employed.Holds(g.e.time) {
-			break
+	start := g.rng.IntN(len(people))
+	for i := range people {
+		if p := people[(start+i)%len(people)]; p.works(g.e.time) {
+			return p
 		}
-		p = people[g.rng.IntN(len(people))]
 	}
-	return p
+	return people[start]
 }
 
 // byPerson is a person's ordinary work in his own country.
@@ -67,19 +66,31 @@ func (g *Generator) byPerson(p *Person) {
 	g.person(p)
 	g.place(p)
 	near := g.near[regionOf(p.Home)]
-	if len(near) == 0 {
-		g.e.action, g.e.dataset, g.e.regions, g.e.classes = "login", "none", []string{}, []string{}
-		g.e.feed, g.e.system = "sign-on", "sign-on"
-		return
-	}
-	for range 4 {
+	for range min(len(near), 4) {
 		if d := g.dataset(near); g.allowed(p, d) {
 			g.open(d, personActions)
+			g.cover(p)
 			return
 		}
 	}
-	g.e.action, g.e.dataset, g.e.regions, g.e.classes = "login", "none", []string{}, []string{}
-	g.e.feed, g.e.system = "sign-on", "sign-on"
+	g.noData("login", "sign-on")
+}
+
+// cover gives a transfer its ground: somebody at work in the EU for an employer of a third country.
+func (g *Generator) cover(p *Person) {
+	if has(g.e.regions, "EU") && p.EmployerCountry != "" && !has(adequate, regionOf(p.EmployerCountry)) {
+		g.e.mechanism = "scc"
+	}
+}
+
+// adequate are the regions whose employers need no ground for a transfer of EU data.
+var adequate = []string{"EU", "UK", "CH"}
+
+// noData is an operation that touches no user data.
+func (g *Generator) noData(action, system string) {
+	e := &g.e
+	e.action, e.dataset, e.regions, e.classes, e.categories = action, "none", []string{}, []string{}, []string{}
+	e.feed, e.system = system, system
 }
 
 // person names the actor.
@@ -88,6 +99,10 @@ func (g *Generator) person(p *Person) {
 	e.actor, e.kind, e.entity, e.employerCountry, e.home, e.groups = p.ID, p.Kind, p.Employer, p.EmployerCountry, p.Home, p.Groups
 	e.office, e.session, e.mfa, e.outcome = p.Home, g.session(), "true", "success"
 	e.gateway, e.decision = "gw-"+strings.ToLower(p.Home), "allowed"
+	e.ticket = g.ticket()
+	if !p.Covered {
+		e.covered = "no"
+	}
 }
 
 // allowed reports whether an approval covers the access, and gives the event the approval. Data that policy does not
@@ -100,14 +115,16 @@ func (g *Generator) allowed(p *Person, d *Dataset) bool {
 	if len(g.world.Approvals) == 0 {
 		e.approval, e.scope = "AP-"+strconv.Itoa(10_000+g.rng.IntN(90_000)), d.Name
 		e.validUntil = e.time.Add(8 * time.Hour)
-		e.ticket = g.ticket()
 		return true
 	}
 	a := g.world.approval(p.ID, d.Name, e.time)
 	if a == nil {
 		return false
 	}
-	e.approval, e.scope, e.ticket = a.ID, a.Scope, a.Ticket
+	e.approval, e.scope = a.ID, a.Scope
+	if a.Ticket != "" {
+		e.ticket = a.Ticket
+	}
 	if !a.Valid.End.IsZero() {
 		e.validUntil = a.Valid.End.Add(-time.Millisecond)
 	}
@@ -169,19 +186,19 @@ func (g *Generator) byService() {
 	g.service(s)
 	near := g.near[regionOf(s.Country)]
 	if len(near) == 0 {
-		g.e.action, g.e.dataset, g.e.regions, g.e.classes = "admin", "none", []string{}, []string{}
-		g.e.feed, g.e.system = "scheduler", "scheduler"
+		g.noData("admin", "scheduler")
 		return
 	}
 	g.open(g.dataset(near), serviceActions)
 	g.e.records *= 100
+	g.e.bytes *= 100
 	g.e.justification = ""
 }
 
 func (g *Generator) service(s *Service) {
 	e := &g.e
 	e.actor, e.kind, e.entity, e.employerCountry, e.home = s.ID, "service", s.Employer, s.Country, s.Country
-	e.outcome, e.session = "success", g.session()
+	e.outcome, e.session, e.covered = "success", g.session(), "no"
 	e.gateway, e.decision = "gw-services", "allowed"
 	ways := g.ways[s.Country]
 	prefixes := ways.workload

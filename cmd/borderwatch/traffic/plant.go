@@ -18,23 +18,25 @@ const (
 	LocationConflict     Label = "location-conflict"     // the declared country and the address contradict each other
 	Masked               Label = "masked"                // from a public VPN, nothing else known
 	UnknownLocation      Label = "unknown-location"      // neither an address nor a declared country
-	MissingApproval      Label = "missing-approval"      // an export of restricted data that names no approval
-	ExpiredApproval      Label = "expired-approval"      // under an approval that is over
+	MissingApproval      Label = "missing-approval"      // a contractor without an approval, or an employee who decrypts without one
+	ExpiredApproval      Label = "expired-approval"      // the same under an approval that is over
+	BulkExport           Label = "bulk-export"           // an export of thousands of EU people's data
+	NoSecondFactor       Label = "no-second-factor"      // a session without MFA
+	Anonymous            Label = "anonymous"             // EU data opened by nobody in particular
+	OnLeave              Label = "on-leave"              // somebody on leave
 	ForbiddenReplication Label = "forbidden-replication" // a service copies EU data to a country of concern
 	ServiceAbroad        Label = "service-abroad"        // a service account used from another country than its own
 	CoveredPerson        Label = "covered-person"        // a covered person opens sensitive data of people in the US
+	CountryOfConcern     Label = "country-of-concern"    // an employee opens such data in a country of concern
 	Transfer             Label = "transfer"              // somebody employed in a third country opens EU data at his desk
 	FormerEmployee       Label = "former-employee"       // somebody who left
-	LostField            Label = "lost-field"            // a feed that stopped saying whose data it is, on a new data set
+	LostField            Label = "lost-field"            // a third country's worker on a new data set, from a feed that stopped saying whose data it is
 	Copy                 Label = "copy"                  // an earlier event, delivered a second time
 	ReusedID             Label = "reused-id"             // an earlier event's id with other content
 )
 
-// The countries where planted people go: places that the policy of no country approves for EU data.
-var forbidden = []string{"CN", "IR", "KP", "RU", "VE"}
-
-// abroadCountries are those of them that location databases know enough addresses of.
-var abroadCountries = []string{"CN", "RU", "VE"}
+// forbidden are the countries where planted people go: approved for no one's data, and known to location databases.
+var forbidden = []string{"CN", "RU", "VE"}
 
 // plant is one kind of case. apply fills g.e, whose id, time and number are set.
 type plant struct {
@@ -51,7 +53,7 @@ func (g *Generator) possible() []plant {
 			list = append(list, plant{label, weight, apply})
 		}
 	}
-	eu, us := len(g.sensitive["EU"]) > 0, len(g.sensitive["US"]) > 0
+	eu, us := len(g.sensitive["EU"]) > 0, len(g.bulk) > 0
 	addresses := len(g.world.Public["DE"]) > 0 && len(g.world.Public["RU"]) > 0
 	add(ForbiddenCountry, 14, eu, func(g *Generator) { g.inForbidden() })
 	add(DeniedAttempt, 8, eu, func(g *Generator) { g.inForbidden(); g.deny() })
@@ -61,12 +63,17 @@ func (g *Generator) possible() []plant {
 	add(UnknownLocation, 8, eu, (*Generator).placeless)
 	add(MissingApproval, 8, eu, (*Generator).unapproved)
 	add(ExpiredApproval, 5, eu, (*Generator).overdue)
+	add(BulkExport, 4, eu, (*Generator).bulkExport)
+	add(NoSecondFactor, 4, eu, func(g *Generator) { g.opensEU(); g.e.mfa = "false" })
+	add(Anonymous, 2, eu, (*Generator).anonymous)
+	add(OnLeave, 3, eu && g.find(g.away) != nil, (*Generator).onLeave)
 	add(ForbiddenReplication, 5, eu, (*Generator).replication)
 	add(ServiceAbroad, 4, addresses && eu, (*Generator).serviceAbroad)
 	add(CoveredPerson, 6, us && g.find(func(p *Person) bool { return p.Covered }) != nil, (*Generator).covered)
+	add(CountryOfConcern, 4, us, (*Generator).ofConcern)
 	add(Transfer, 6, eu && g.find(thirdCountry) != nil, (*Generator).transfer)
 	add(FormerEmployee, 3, eu && g.find(g.left) != nil, (*Generator).former)
-	add(LostField, 4, eu, (*Generator).lostField)
+	add(LostField, 4, eu && g.find(thirdCountry) != nil, (*Generator).lostField)
 	add(Copy, 4, true, (*Generator).again)
 	add(ReusedID, 1, true, func(g *Generator) { g.again(); g.e.records++ })
 	return append(list, g.exceptions()...)
@@ -148,7 +155,7 @@ func (g *Generator) opensEU() {
 
 func (g *Generator) inForbidden() {
 	g.opensEU()
-	g.abroad(g.pick(abroadCountries))
+	g.abroad(g.pick(forbidden))
 }
 
 func (g *Generator) deny() {
@@ -173,17 +180,51 @@ func (g *Generator) placeless() {
 	g.e.address, g.e.physical, g.e.device = "", "", ""
 }
 
+// external is a contractor or vendor's worker in the EU opening EU data; where the world has none, an employee who
+// decrypts it. Both need an approval.
+func (g *Generator) external() {
+	outside := func(p *Person) bool { return p.Kind != "employee" && regionOf(p.Home) == "EU" && p.works(g.e.time) }
+	if g.find(outside) != nil {
+		g.opens(g.some(outside), g.dataset(g.sensitive["EU"]))
+		return
+	}
+	g.opensEU()
+	g.e.action = "decrypt"
+}
+
 func (g *Generator) unapproved() {
+	g.external()
+	e := &g.e
+	e.approval, e.scope, e.validUntil = "", "", time.Time{}
+}
+
+func (g *Generator) bulkExport() {
 	g.opensEU()
 	e := &g.e
-	e.approval, e.scope, e.validUntil, e.ticket = "", "", time.Time{}, ""
 	e.action, e.records, e.subjects, e.bytes = "export", 4000, 3900, 2_400_000
 }
 
-func (g *Generator) overdue() {
-	g.opensEU()
+func (g *Generator) anonymous() {
+	g.bySubject()
 	e := &g.e
-	e.action = "export"
+	g.target(g.dataset(g.sensitive["EU"]))
+	e.actor, e.kind, e.session, e.action = "anonymous", "anonymous", "", "download"
+}
+
+func (g *Generator) onLeave() {
+	g.opens(g.some(g.away), g.dataset(g.sensitive["EU"]))
+}
+
+func (g *Generator) away(p *Person) bool { return p.onLeave(g.options.Start) }
+
+func (g *Generator) ofConcern() {
+	g.opens(g.some(func(p *Person) bool { return p.Home == "US" && !p.Covered && p.works(g.e.time) }), g.dataset(g.bulk))
+	g.abroad(g.pick(forbidden))
+}
+
+func (g *Generator) overdue() {
+	g.external()
+	e := &g.e
 	if e.approval == "" {
 		e.approval, e.scope = "AP-10001", e.dataset
 	}
@@ -194,7 +235,7 @@ func (g *Generator) replication() {
 	g.service(&g.world.Services[g.rng.IntN(len(g.world.Services))])
 	g.open(g.dataset(g.sensitive["EU"]), []string{"replicate", "copy"})
 	e := &g.e
-	country := g.pick(abroadCountries)
+	country := g.pick(forbidden)
 	e.destSystem, e.destCountry, e.destEntity = "replica-"+strings.ToLower(country), country, "partner-"+strings.ToLower(country)
 	e.mechanism, e.justification = "none", ""
 	e.records, e.subjects, e.bytes = 2_000_000, 1_400_000, 900_000_000
@@ -208,7 +249,7 @@ func (g *Generator) serviceAbroad() {
 }
 
 func (g *Generator) covered() {
-	g.opens(g.some(func(p *Person) bool { return p.Covered }), g.dataset(g.sensitive["US"]))
+	g.opens(g.some(func(p *Person) bool { return p.Covered }), g.dataset(g.bulk))
 }
 
 func (g *Generator) transfer() {
@@ -221,7 +262,7 @@ func (g *Generator) former() {
 
 // lostField is a data set that no catalogue knows, from a feed that stopped naming regions and classes.
 func (g *Generator) lostField() {
-	g.opensEU()
+	g.opens(g.some(thirdCountry), g.dataset(g.sensitive["EU"]))
 	e := &g.e
 	e.dataset += "_v2"
 	e.feed = "support-desk"

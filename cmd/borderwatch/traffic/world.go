@@ -34,7 +34,16 @@ type Person struct {
 	Groups          []string
 	Covered         bool // a covered person (28 CFR 202) on some day
 	Employed        Days
+	Leave           []Days
 }
+
+// onLeave reports whether the person is away at t.
+func (p *Person) onLeave(t time.Time) bool {
+	return slices.ContainsFunc(p.Leave, func(d Days) bool { return d.Holds(t) })
+}
+
+// works reports whether the person is employed and at work at t.
+func (p *Person) works(t time.Time) bool { return p.Employed.Holds(t) && !p.onLeave(t) }
 
 // Service is a service account.
 type Service struct {
