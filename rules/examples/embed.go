@@ -4,7 +4,8 @@ package examples
 
 import "embed"
 
-// Files has one folder for each kind of file.
+// Files has the folders exceptions and reference; reference/lists has the address lists that reference/networks.yaml
+// names.
 //
-//go:embed exceptions
+//go:embed exceptions reference
 var Files embed.FS

@@ -1,0 +1,220 @@
+package enrich
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/csv"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/gaissmai/bart"
+	"go.yaml.in/yaml/v3"
+)
+
+// table says how a CSV becomes a reference file: its list and its columns.
+type table struct {
+	list    string
+	columns []string
+	sets    []string // columns that hold several values, separated by |
+}
+
+var tables = map[string]table{
+	FormatRoster: {"people", append([]string{"covered_basis", "covered_from", "covered_until", "employed_from", "employed_until"}, without(rosterKeys, "employment")...),
+		[]string{"groups"}},
+	FormatCatalogue: {"datasets", datasetKeys, []string{"subject_regions", "classes", "categories"}},
+	FormatEntities:  {"entities", []string{"id", "title", "country", "role", "from", "until"}, nil},
+	FormatNetworks:  {"sites", []string{"name", "kind", "country", "region", "prefixes", "from", "until"}, []string{"prefixes"}},
+	FormatApprovals: {"approvals", []string{"id", "actors", "datasets", "scope", "ticket", "from", "until"}, []string{"actors", "datasets"}},
+}
+
+func without(list []string, word string) []string {
+	var out []string
+	for _, w := range list {
+		if w != word {
+			out = append(out, w)
+		}
+	}
+	return out
+}
+
+// ImportCSV turns a table into a reference file of the given format. The first row names the columns as the YAML keys
+// are named; several values in a cell are separated by |; an empty cell leaves the key out. A roster has the further
+// columns covered_basis, covered_from, covered_until, employed_from and employed_until, and its rows of kind service or
+// system become service accounts. Commas and semicolons both separate columns; whichever the first row has more of.
+//
+// The YAML is nil where there is an Error among the problems; their line and column are those of the table. Whether
+// entities exist is not checked: that takes the whole bundle.
+func ImportCSV(format string, r io.Reader) ([]byte, []Problem) {
+	var problems []Problem
+	in := &csvReader{reader: reader{path: "csv", problems: &problems}}
+	t, ok := tables[format]
+	if !ok {
+		in.fail(nil, "", "there is no table for %q", format)
+		return nil, problems
+	}
+	doc := in.read(format, t, r)
+	if doc == nil || hasError(problems) {
+		return nil, problems
+	}
+	if o, ok := in.object(doc); ok {
+		b := &builder{Enricher: &Enricher{sites: sites{table: new(bart.Table[int32])}, lists: newLists()}}
+		b.document(o)
+	}
+	if hasError(problems) {
+		return nil, problems
+	}
+	var out bytes.Buffer
+	enc := yaml.NewEncoder(&out)
+	enc.SetIndent(2)
+	if err := errors.Join(enc.Encode(doc), enc.Close()); err != nil {
+		in.fail(nil, "", "cannot be written as YAML: %v", err)
+		return nil, problems
+	}
+	return out.Bytes(), problems
+}
+
+type csvReader struct{ reader }
+
+func (in *csvReader) read(format string, t table, r io.Reader) *yaml.Node {
+	buffered := bufio.NewReader(io.LimitReader(r, MaxDocumentBytes))
+	if mark, _ := buffered.Peek(3); string(mark) == "\xef\xbb\xbf" {
+		_, _ = buffered.Discard(3)
+	}
+	rows := csv.NewReader(buffered)
+	first, _ := buffered.Peek(4096)
+	first, _, _ = bytes.Cut(first, []byte{'\n'})
+	if bytes.Count(first, []byte{';'}) > bytes.Count(first, []byte{','}) {
+		rows.Comma = ';'
+	}
+	header, err := rows.Read()
+	if err != nil {
+		in.fail(nil, "", "no table: %v", err)
+		return nil
+	}
+	for i, name := range header {
+		if header[i] = strings.TrimSpace(name); !contains(t.columns, header[i]) {
+			in.fail(&yaml.Node{Line: 1, Column: i + 1}, nearest(header[i], t.columns), "unknown column %q", name)
+		}
+	}
+	lists := map[string]*yaml.Node{t.list: sequence()}
+	if format == FormatRoster {
+		lists["services"] = sequence()
+	}
+	for {
+		row, err := rows.Read()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			in.fail(nil, "", "%v", err)
+			return nil
+		}
+		line, _ := rows.FieldPos(0)
+		entry, list := in.entry(header, row, line, t), t.list
+		if _, split := lists["services"]; split && isServiceRow(header, row) {
+			list = "services"
+		}
+		lists[list].Content = append(lists[list].Content, entry)
+	}
+	doc := mapping(1)
+	put(doc, "format", scalar(format, 1, 1))
+	for _, name := range []string{t.list, "services"} {
+		if list := lists[name]; list != nil && len(list.Content) > 0 {
+			put(doc, name, list)
+		}
+	}
+	return doc
+}
+
+// entry turns one row into a mapping whose nodes carry the place in the table.
+func (in *csvReader) entry(header, row []string, line int, t table) *yaml.Node {
+	entry := mapping(line)
+	nested := map[string]*yaml.Node{}
+	for i, cell := range row {
+		if cell = strings.TrimSpace(cell); cell == "" || i >= len(header) {
+			continue
+		}
+		name := header[i]
+		if contains(t.sets, name) {
+			list := sequence()
+			list.Style = yaml.FlowStyle
+			for _, v := range strings.Split(cell, "|") {
+				list.Content = append(list.Content, scalar(strings.TrimSpace(v), line, i+1))
+			}
+			put(entry, name, list)
+			continue
+		}
+		outer, inner := nestedColumn(t, name)
+		if outer == "" {
+			put(entry, name, scalar(cell, line, i+1))
+			continue
+		}
+		if nested[outer] == nil {
+			nested[outer] = mapping(line)
+			nested[outer].Style = yaml.FlowStyle
+			put(entry, outer, nested[outer])
+		}
+		put(nested[outer], inner, scalar(cell, line, i+1))
+	}
+	return entry
+}
+
+// nestedColumn maps a column of a roster to the key of the mapping it belongs to.
+func nestedColumn(t table, name string) (outer, inner string) {
+	if t.list != "people" {
+		return "", ""
+	}
+	if name == "covered_person" {
+		return name, "answer"
+	}
+	if inner, ok := strings.CutPrefix(name, "covered_"); ok {
+		return "covered_person", inner
+	}
+	if inner, ok := strings.CutPrefix(name, "employed_"); ok {
+		return "employment", inner
+	}
+	return "", ""
+}
+
+func isServiceRow(header, row []string) bool {
+	for i, name := range header {
+		if name == "kind" && i < len(row) {
+			kind := strings.TrimSpace(row[i])
+			return kind == "service" || kind == "system"
+		}
+	}
+	return false
+}
+
+func mapping(line int) *yaml.Node {
+	return &yaml.Node{Kind: yaml.MappingNode, Tag: "!!map", Line: line, Column: 1}
+}
+func sequence() *yaml.Node { return &yaml.Node{Kind: yaml.SequenceNode, Tag: "!!seq"} }
+
+func scalar(s string, line, column int) *yaml.Node {
+	return &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: s, Line: line, Column: column}
+}
+
+func put(m *yaml.Node, key string, value *yaml.Node) {
+	if value.Line == 0 {
+		value.Line, value.Column = m.Line, m.Column
+	}
+	m.Content = append(m.Content, scalar(key, m.Line, m.Column), value)
+}
+
+// Formats lists the formats of the reference files.
+func Formats() []string {
+	return []string{FormatRoster, FormatCatalogue, FormatEntities, FormatNetworks, FormatApprovals}
+}
+
+// FormatNamed returns the format of a short name: roster, catalogue, entities, networks, approvals.
+func FormatNamed(name string) (string, error) {
+	for _, format := range Formats() {
+		if format == fmt.Sprintf("borderwatch/%s/v1", name) {
+			return format, nil
+		}
+	}
+	return "", fmt.Errorf("there is no reference file %q; there are roster, catalogue, entities, networks and approvals", name)
+}
