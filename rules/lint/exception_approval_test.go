@@ -1,0 +1,14 @@
+package lint_test
+
+import "testing"
+
+func TestExceptionApproval(t *testing.T) {
+	target := rule("action: read", "exceptions: allowed\n")
+	expect(t, find(t, "exception-approval", today, target, exception("action: read", dates+"ticket: D-1\nrequested_by: a\napproved_by: [b, c]\n")))
+	expect(t, find(t, "exception-approval", today, target, exception("action: read", dates)),
+		"has no ticket", "does not say who requested it", "approved by 0, it needs two")
+	expect(t, find(t, "exception-approval", today, target, exception("action: read", dates+"ticket: D-1\nrequested_by: a\napproved_by: [b, b]\n")),
+		"approved by 1, it needs two different")
+	expect(t, find(t, "exception-approval", today, target, exception("action: read", dates+"ticket: D-1\nrequested_by: a\napproved_by: [a, b]\n")),
+		"approved by a, who requested it")
+}

@@ -1,0 +1,82 @@
+// Package lint finds rules, groups and exceptions that are well-formed and unwise: an exception too wide, a rule without
+// tests, a list nobody has compared with its source for months. Each check is one file with its test.
+package lint
+
+import (
+	"cmp"
+	"slices"
+
+	"borderwatch/rules/policy"
+)
+
+// Finding is one result of a check. Errors fail a check run in CI; neither errors nor warnings stop a reload.
+type Finding = policy.Problem
+
+// Check is one check.
+type Check struct {
+	ID    string // stable, as findings carry it
+	Title string // what it finds, in one line
+	Why   string // why that is a problem, in a sentence or two
+	run   func(*pass)
+}
+
+// Checks returns all checks by id.
+func Checks() []Check {
+	return []Check{
+		exceptionApproval, exceptionEnding, exceptionTerm, exceptionUntested, exceptionWide,
+		groupChecked, groupSource, kindCondition, literalUnknown, neverHolds, notOnSets, ruleExplained, ruleUntested,
+		unquotedText, usException, usForm,
+	}
+}
+
+// Run runs all checks over a set that policy.Read returned without errors. The day is an argument and not today, so that
+// the same files give the same answer every time.
+func Run(set *policy.Set, day policy.Day) []Finding {
+	p := &pass{set: set, day: day}
+	for _, check := range Checks() {
+		p.check = check.ID
+		check.run(p)
+	}
+	slices.SortStableFunc(p.findings, func(a, b Finding) int {
+		return cmp.Or(cmp.Compare(a.Path, b.Path), cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column), cmp.Compare(a.Check, b.Check))
+	})
+	return p.findings
+}
+
+// pass is one run over a set.
+type pass struct {
+	set      *policy.Set
+	day      policy.Day
+	check    string
+	findings []Finding
+}
+
+func (p *pass) report(pos policy.Position, hint, format string, args ...any) {
+	p.findings = append(p.findings, policy.At(pos, p.check, hint, format, args...))
+}
+
+func (p *pass) warn(pos policy.Position, hint, format string, args ...any) {
+	p.report(pos, hint, format, args...)
+	p.findings[len(p.findings)-1].Severity = policy.SeverityWarning
+}
+
+// conditions calls f for every condition of every rule and exception.
+func (p *pass) conditions(f func(*policy.Condition)) {
+	for _, r := range p.set.Rules {
+		r.When.Each(f)
+		for i := range r.Tests {
+			if x := r.Tests[i].Exception; x != nil {
+				each(x.When, f)
+			}
+		}
+	}
+	for _, x := range p.set.Exceptions {
+		each(x.When, f)
+	}
+}
+
+func each(conditions []policy.Condition, f func(*policy.Condition)) {
+	for i := range conditions {
+		f(&conditions[i])
+	}
+}

@@ -1,0 +1,98 @@
+package lint_test
+
+import (
+	"io/fs"
+	"strings"
+	"testing"
+
+	"borderwatch/rules/examples"
+	"borderwatch/rules/lint"
+	"borderwatch/rules/packs"
+	"borderwatch/rules/policy"
+)
+
+const today = "2026-11-24"
+
+func day(t *testing.T, text string) policy.Day {
+	t.Helper()
+	d, ok := policy.ParseDay(text)
+	if !ok {
+		t.Fatal(text)
+	}
+	return d
+}
+
+// find runs all checks over the documents and returns what the named check found, as "line:column: message".
+func find(t *testing.T, check, on string, docs ...string) []string {
+	t.Helper()
+	set, problems := policy.Read([]policy.Document{{Path: "test.yaml", Data: []byte(strings.Join(docs, "\n---\n"))}})
+	if problems.Failed() {
+		t.Fatal(problems)
+	}
+	var out []string
+	for _, f := range lint.Run(set, day(t, on)) {
+		if f.Check == check {
+			out = append(out, f.Severity.String()+" "+f.Error())
+		}
+	}
+	return out
+}
+
+// expect compares findings with what they must contain, one text for each finding.
+func expect(t *testing.T, got []string, want ...string) {
+	t.Helper()
+	if len(got) != len(want) {
+		t.Fatalf("got %d findings, want %d:\n%s", len(got), len(want), strings.Join(got, "\n"))
+	}
+	for i := range want {
+		if !strings.Contains(got[i], want[i]) {
+			t.Errorf("finding %d is\n%s\nand should contain\n%s", i, got[i], want[i])
+		}
+	}
+}
+
+// rule is a rule with the lines of when and further keys.
+func rule(when, keys string) string {
+	return "format: borderwatch/rule/v1\nid: T-1\ntitle: T\nstatus: active\nseverity: high\n" + keys + "when:\n  " + strings.Join(strings.Split(when, "; "), "\n  ") + "\n"
+}
+
+func exception(when, keys string) string {
+	return "format: borderwatch/exception/v1\nid: X-1\nrules: [T-1]\n" + keys + "when: {" + when + "}\n"
+}
+
+const dates = "valid_from: 2026-11-15\nvalid_until: 2026-12-15\n"
+
+func TestChecksAreDescribed(t *testing.T) {
+	last := ""
+	for _, c := range lint.Checks() {
+		if c.ID <= last || c.Title == "" || c.Why == "" {
+			t.Errorf("check %q is out of order or not described", c.ID)
+		}
+		last = c.ID
+	}
+}
+
+// TestShippedFilesAreClean runs all checks over everything that ships, on the day it was last checked.
+func TestShippedFilesAreClean(t *testing.T) {
+	var docs []policy.Document
+	for _, files := range []fs.FS{packs.Files, examples.Files} {
+		err := fs.WalkDir(files, ".", func(path string, d fs.DirEntry, err error) error {
+			if err != nil || d.IsDir() || !strings.HasSuffix(path, ".yaml") {
+				return err
+			}
+			data, err := fs.ReadFile(files, path)
+			docs = append(docs, policy.Document{Path: path, Data: data})
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	set, problems := policy.Read(docs)
+	if problems.Failed() {
+		t.Fatal(problems)
+	}
+	for _, f := range lint.Run(set, day(t, today)) {
+		t.Error(f.Error(), f.Check)
+	}
+}
