@@ -5,10 +5,14 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
+	"net/http"
 	"os"
 	"path/filepath"
 	"runtime"
 	"strconv"
+	"strings"
+	"time"
 )
 
 // clickHouseSpec is what the ClickHouse child is told.
@@ -18,11 +22,21 @@ type clickHouseSpec struct {
 	ConfigFile string `json:"config_file"`
 	TCPPort    int    `json:"tcp_port"`
 	HTTPPort   int    `json:"http_port"`
+	User       string `json:"user"` // may end holdQuery
+	Password   string `json:"password"`
 }
 
-// listenQuery opens the ports and then waits: the count reads standard input to
-// its end, which is the parent closing the pipe or dying.
-const listenQuery = "SYSTEM START LISTEN TCP; SYSTEM START LISTEN HTTP; SELECT count() FROM table"
+// The engine serves as long as its last statement runs, so the last one sleeps
+// until it is killed. It reads nothing and needs no right but one: see the
+// account "default" in users.xml.
+const (
+	holdQuery   = "SELECT ignore(sleepEachRow(1)) FROM system.numbers FORMAT Null SETTINGS max_block_size=1, max_threads=1"
+	listenQuery = "SYSTEM START LISTEN TCP; SYSTEM START LISTEN HTTP; " + holdQuery
+	// releaseQuery ends holdQuery, whose session has no user name.
+	releaseQuery = "KILL QUERY WHERE user = '' AND query LIKE 'SELECT ignore(sleepEachRow(1))%' ASYNC"
+)
+
+var errEngine = errors.New("the ClickHouse engine stopped")
 
 // runClickHouse serves until standard input ends.
 func runClickHouse(specFile string) error {
@@ -42,8 +56,21 @@ func runClickHouse(specFile string) error {
 		return fmt.Errorf("an earlier ClickHouse still works in %s: %w", spec.DataDir, err)
 	}
 	defer lock.Unlock()
+	// The system database forgets its tables at every end and will not create
+	// the query log over the files of the last one.
+	if err := os.RemoveAll(filepath.Join(spec.DataDir, "data", "system")); err != nil {
+		return err
+	}
+	stopped := make(chan struct{})
+	go spec.releaseAtEOF(os.Stdin, stopped)
 	runtime.LockOSThread()
-	return engineMain(spec.Library, spec.args())
+	err = engineMain(spec.Library, spec.args())
+	select {
+	case <-stopped:
+		return nil // the error is the killed holdQuery
+	default:
+		return err
+	}
 }
 
 func (s clickHouseSpec) args() []string {
@@ -55,8 +82,26 @@ func (s clickHouseSpec) args() []string {
 		"--tcp_port", strconv.Itoa(s.TCPPort),
 		"--http_port", strconv.Itoa(s.HTTPPort),
 		"--query", listenQuery,
-		"--structure", "x String",
-		"--input-format", "TSV",
+	}
+}
+
+// releaseAtEOF makes the engine shut down in good order once r ends. It repeats
+// itself, because the end may come before the engine listens.
+func (s clickHouseSpec) releaseAtEOF(r io.Reader, stopped chan<- struct{}) {
+	_, _ = io.Copy(io.Discard, r)
+	close(stopped)
+	client := &http.Client{Timeout: time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
+	for range time.Tick(100 * time.Millisecond) {
+		req, err := http.NewRequest(http.MethodPost, "http://"+hostPort(s.HTTPPort)+"/", strings.NewReader(releaseQuery))
+		if err != nil {
+			return
+		}
+		req.SetBasicAuth(s.User, s.Password)
+		resp, err := client.Do(req)
+		if err != nil {
+			continue
+		}
+		_ = resp.Body.Close()
 	}
 }
 
@@ -68,5 +113,3 @@ func writeSpec(name string, v any) error {
 	}
 	return os.WriteFile(name, b, 0o600)
 }
-
-var errEngine = errors.New("the ClickHouse engine stopped")

@@ -118,6 +118,7 @@ var serverConfig = template.Must(template.New("config.xml").Funcs(funcs).Parse(`
   <tcp_port>{{.TCPPort}}</tcp_port>
   <http_port>{{.HTTPPort}}</http_port>
   <timezone>UTC</timezone>
+  <shutdown_wait_unfinished>1</shutdown_wait_unfinished>
   <max_connections>256</max_connections>
   <max_concurrent_queries>64</max_concurrent_queries>
   <max_server_memory_usage>{{.MaxMemory}}</max_server_memory_usage>
@@ -147,7 +148,6 @@ var serverConfig = template.Must(template.New("config.xml").Funcs(funcs).Parse(`
   <query_log>
     <database>system</database>
     <table>query_log</table>
-    <ttl>event_date + INTERVAL 3 DAY DELETE</ttl>
     <flush_interval_milliseconds>7500</flush_interval_milliseconds>
     <max_size_rows>65536</max_size_rows>
     <reserved_size_rows>512</reserved_size_rows>
@@ -156,8 +156,10 @@ var serverConfig = template.Must(template.New("config.xml").Funcs(funcs).Parse(`
 </clickhouse>
 `))
 
-// usersConfig keeps the account "default", under which the engine's own session
-// runs, away from every connection: the server listens on IPv4 only.
+// usersConfig takes every right from the account "default" but those that
+// listenQuery needs. The engine's own session logs in as default, without
+// password, from the loopback; no network rule tells it from a stranger's
+// connection (::1 and 127.0.0.1 are one to the engine), so it must be worthless.
 var usersConfig = template.Must(template.New("users.xml").Funcs(funcs).Parse(`<clickhouse>
   <profiles>
     <default><log_queries>1</log_queries></default>
@@ -183,6 +185,10 @@ var usersConfig = template.Must(template.New("users.xml").Funcs(funcs).Parse(`<c
       <networks><ip>::1</ip></networks>
       <profile>default</profile>
       <quota>default</quota>
+      <grants>
+        <query>GRANT SYSTEM LISTEN ON *.*</query>
+        <query>GRANT SELECT ON system.numbers</query>
+      </grants>
     </default>
 {{- range .}}
     <{{.Name}}>
