@@ -109,11 +109,8 @@ func (l *Log) Append(ctx context.Context, leaf Leaf) (uint64, error) {
 func (l *Log) enter(leaf Leaf) (*slot, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.closed {
-		return nil, ErrClosed
-	}
-	if l.failed != nil {
-		return nil, l.failed
+	if err := l.usableLocked(); err != nil {
+		return nil, err
 	}
 	l.inflight.Add(1)
 	r, ok := leaf.(Ranged)
@@ -121,6 +118,13 @@ func (l *Log) enter(leaf Leaf) (*slot, error) {
 		return &l.notices, nil
 	}
 	return l.slotLocked(r.Span().Key), nil
+}
+
+func (l *Log) usableLocked() error {
+	if l.closed {
+		return ErrClosed
+	}
+	return l.failed
 }
 
 func (l *Log) slotLocked(k Key) *slot {
@@ -243,13 +247,10 @@ func (l *Log) settle(ctx context.Context, s *slot, leaf Leaf) error {
 // It waits for a running append of the partition.
 func (l *Log) Head(ctx context.Context, k Key) (Head, bool, error) {
 	l.mu.Lock()
-	s, closed := l.heads[k], l.closed
+	s, err := l.heads[k], l.usableLocked()
 	l.mu.Unlock()
-	if closed {
-		return Head{}, false, ErrClosed
-	}
-	if s == nil {
-		return Head{}, false, nil
+	if s == nil || err != nil {
+		return Head{}, false, err
 	}
 	if err := s.take(ctx); err != nil {
 		return Head{}, false, fmt.Errorf("%w: wait for the append before: %w", ErrUnavailable, err)

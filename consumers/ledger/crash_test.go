@@ -55,8 +55,12 @@ func TestCrash(t *testing.T) {
 	rng := rand.New(rand.NewPCG(*seed, 0))
 	dir := t.TempDir()
 	heads := map[int32]ack{}
-	for range 8 {
-		acks := runAndKill(t, dir, 1+rng.IntN(400), time.Duration(rng.IntN(3000))*time.Microsecond)
+	for round := range 8 {
+		after, delay := 1+rng.IntN(400), time.Duration(rng.IntN(3000))*time.Microsecond
+		if round%4 == 0 {
+			after, delay = 0, time.Duration(rng.IntN(60))*time.Millisecond // while it starts
+		}
+		acks := runAndKill(t, dir, after, delay)
 		l := open(t, dir)
 		for _, a := range acks {
 			heads[a.partition] = a
@@ -100,7 +104,8 @@ func appendForever(t *testing.T, dir string) {
 	wg.Wait()
 }
 
-// runAndKill returns all leaves that the child had acknowledged when it died.
+// runAndKill ends the child some time after its start or after a number of
+// acknowledged leaves. It returns all that were acknowledged.
 func runAndKill(t *testing.T, dir string, after int, delay time.Duration) (acks []ack) {
 	t.Helper()
 	cmd := child(t, "TestCrash", dir)
@@ -113,6 +118,10 @@ func runAndKill(t *testing.T, dir string, after int, delay time.Duration) (acks 
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
+	kill := func() { cmd.Process.Kill() }
+	if after == 0 {
+		time.AfterFunc(delay, kill)
+	}
 	lines := bufio.NewScanner(out)
 	for lines.Scan() {
 		var a ack
@@ -122,7 +131,7 @@ func runAndKill(t *testing.T, dir string, after int, delay time.Duration) (acks 
 		}
 		acks = append(acks, a)
 		if len(acks) == after {
-			time.AfterFunc(delay, func() { cmd.Process.Kill() })
+			time.AfterFunc(delay, kill)
 		}
 	}
 	err = cmd.Wait()
@@ -147,7 +156,8 @@ func checkAcked(t *testing.T, l *ledger.Log, a ack) {
 	t.Errorf("acknowledged leaf %+v is missing", a)
 }
 
-// checkHeads allows one leaf beyond the acknowledged ones: it was under way.
+// checkHeads allows one leaf beyond the acknowledged ones: it was under way. The
+// next round begins after it.
 func checkHeads(t *testing.T, l *ledger.Log, acked map[int32]ack) {
 	t.Helper()
 	for p, a := range acked {
@@ -166,6 +176,8 @@ func checkHeads(t *testing.T, l *ledger.Log, acked map[int32]ack) {
 		if head.Last < a.last || unacked > 1 {
 			t.Errorf("partition %d: head %+v and %d leaves after the last acknowledged %+v", p, head, unacked, a)
 		}
+		a.last = head.Last
+		acked[p] = a
 	}
 }
 

@@ -86,6 +86,30 @@ func TestClientStatus(t *testing.T) {
 	}
 }
 
+// TestClosedLogOverHTTP: a server without a working log says so, and the client
+// passes it on.
+func TestClosedLogOverHTTP(t *testing.T) {
+	l := open(t, t.TempDir())
+	c, err := ledger.NewClient(serve(t, l), ledger.ClientOptions{Token: token, Attempts: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	mustAppend(t, c, batch(0, 0, 9, -1))
+	closeLog(t, l)
+	k := batch(0, 0, 0, -1).Span().Key
+	if _, err := c.Append(t.Context(), batch(0, 10, 19, 0)); !errors.Is(err, ledger.ErrUnavailable) {
+		t.Errorf("append: error %v, want ErrUnavailable", err)
+	}
+	if _, _, err := c.Head(t.Context(), k); !errors.Is(err, ledger.ErrUnavailable) {
+		t.Errorf("head: error %v, want ErrUnavailable", err)
+	}
+	for _, err := range c.Leaves(t.Context(), k, 0) {
+		if !errors.Is(err, ledger.ErrUnavailable) {
+			t.Errorf("leaves: error %v, want ErrUnavailable", err)
+		}
+	}
+}
+
 func TestLeavesCutOff(t *testing.T) {
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		fmt.Fprintf(w, "{\"index\":4,\"leaf\":%q}\n", batch(0, 0, 9, -1).Marshal())
