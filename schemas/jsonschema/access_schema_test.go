@@ -92,12 +92,12 @@ func fieldSchema(f access.Field) any {
 	s := schema{"description": meanings[f]}
 	switch info.Type {
 	case access.Text, access.Address:
-		s["type"], s["pattern"] = []string{"string", "null"}, `^[^\u0000-\u001f]*$`
+		s["type"], s["pattern"] = []string{"string", "null"}, `^[^\x00-\x1f]*$`
 		if f == access.FieldJustification {
-			s["pattern"] = `^[^\u0000-\u0008\u000b\u000c\u000e-\u001f]*$`
+			s["pattern"] = `^[^\x00-\x08\x0b\x0c\x0e-\x1f]*$`
 		}
 	case access.Texts:
-		s["type"], s["items"] = []string{"array", "null"}, schema{"type": "string", "pattern": `^[^\u0000-\u001f]*$`}
+		s["type"], s["items"] = []string{"array", "null"}, schema{"type": "string", "pattern": `^[^\x00-\x1f]*$`}
 	case access.Word:
 		s["enum"] = words(info.Vocabulary, f == access.FieldSessionMFA)
 	case access.Words:
