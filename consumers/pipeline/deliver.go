@@ -1,0 +1,121 @@
+package pipeline
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"borderwatch/consumers/ledger"
+	"borderwatch/consumers/store"
+)
+
+// deliver takes a batch from its leaf to the commit. The order is the promise:
+//
+//  1. the leaf is durable in the ledger; a crash after it leaves a leaf without a receipt, which the next owner of the
+//     partition makes good by delivering exactly the same rows (takeover);
+//  2. alerts, raw records, events and dead letters are inserted, each idempotent by its token; a crash in between leaves
+//     rows without a receipt, which no view shows;
+//  3. dead letters are published; a crash after that publishes them again, which readers of that topic must bear;
+//  4. a change of the bundle is noted with the offset it starts at, and the receipt is inserted: from here on the batch is visible, all of it at once;
+//  5. the offset is committed, fenced by the group's generation; a crash before it changes nothing, since the ledger's
+//     head and not Kafka decides where to read on.
+func (p *partition) deliver(ctx context.Context, b *batch) error {
+	leaf := b.leaf(p.prev)
+	index, err := p.append(ctx, leaf)
+	if err != nil {
+		return err
+	}
+	p.prev = int64(index)
+	if err := p.insert(ctx, b, leaf, index); err != nil {
+		return err
+	}
+	p.metrics.stored(b.next, b.high, b.newest)
+	p.worker.progress.reached(p.key.Topic, p.key.Partition, b.next)
+	return p.timed(stageCommit, func() error { return p.commit(ctx, b.next, strconv.FormatUint(index, 10)) })
+}
+
+// insert writes the rows of a recorded batch and its receipt. Takeover calls it for batches whose receipt is missing.
+func (p *partition) insert(ctx context.Context, b *batch, leaf ledger.Batch, index uint64) error {
+	b.block.Seal(store.Seal{Last: leaf.Last, LedgerIndex: index, Input: leaf.Input, Judged: leaf.Judged,
+		Control: leaf.Control, Compacted: leaf.Compacted, Worker: p.worker.cfg.Instance})
+	if err := p.timed(stageInsert, func() error { return p.worker.store.InsertRows(ctx, b.block) }); err != nil {
+		return fmt.Errorf("insert offsets %d to %d: %w", leaf.First, leaf.Last, err)
+	}
+	if err := p.timed(stageDeadLetters, func() error { return p.publish(ctx, b) }); err != nil {
+		return fmt.Errorf("publish dead letters of offsets %d to %d: %w", leaf.First, leaf.Last, err)
+	}
+	if err := p.activated(ctx, leaf, index); err != nil {
+		return err
+	}
+	if err := p.timed(stageInsert, func() error { return p.worker.store.InsertReceipt(ctx, b.block) }); err != nil {
+		return fmt.Errorf("receipt of offsets %d to %d: %w", leaf.First, leaf.Last, err)
+	}
+	p.worker.metrics.batches.WithLabelValues(p.key.Topic).Inc()
+	return nil
+}
+
+// activated records the offset from which another bundle judges this partition.
+func (p *partition) activated(ctx context.Context, leaf ledger.Batch, index uint64) error {
+	if leaf.Bundle == p.inForce {
+		return nil
+	}
+	err := p.worker.retry(ctx, "activation", func(ctx context.Context) error {
+		return p.worker.store.InsertActivation(ctx, store.Activation{Source: leaf.Source, Topic: leaf.Topic,
+			Partition: leaf.Partition, From: leaf.First, Bundle: leaf.Bundle, LedgerIndex: index})
+	}, func(error) bool { return true })
+	if err != nil {
+		return fmt.Errorf("activation of bundle %s at offset %d: %w", leaf.Bundle, leaf.First, err)
+	}
+	p.inForce = leaf.Bundle
+	return nil
+}
+
+// append records the leaf. While the ledger does not answer the partition waits here, before anything is inserted:
+// evidence is never skipped to keep up.
+func (p *partition) append(ctx context.Context, leaf ledger.Leaf) (index uint64, err error) {
+	err = p.timed(stageLedger, func() error {
+		return p.worker.retry(ctx, "ledger", func(ctx context.Context) error {
+			index, err = p.worker.ledger.Append(ctx, leaf)
+			return err
+		}, func(err error) bool { return errors.Is(err, ledger.ErrUnavailable) })
+	})
+	return index, err
+}
+
+func (p *partition) publish(ctx context.Context, b *batch) error {
+	if len(b.letters) == 0 || p.worker.letters == nil {
+		return nil
+	}
+	return p.worker.retry(ctx, "dead_letters", func(ctx context.Context) error {
+		_, err := p.worker.letters.Produce(ctx, p.worker.cfg.DeadLetterTopic, b.letters)
+		return err
+	}, func(error) bool { return true })
+}
+
+func (p *partition) timed(s stage, do func() error) error {
+	start := time.Now()
+	err := do()
+	p.worker.metrics.stage(s, time.Since(start))
+	return err
+}
+
+// retry repeats do with a growing pause while again says that the error may pass, until ctx ends.
+func (w *Worker) retry(ctx context.Context, operation string, do func(context.Context) error, again func(error) bool) error {
+	pause := 50 * time.Millisecond
+	for attempt := 1; ; attempt++ {
+		err := do(ctx)
+		if err == nil || !again(err) || ctx.Err() != nil {
+			return err
+		}
+		w.metrics.retries.WithLabelValues(operation).Inc()
+		w.log.Warn("trying again", "operation", operation, "attempt", attempt, "pause", pause, "error", err)
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+			return errors.Join(ctx.Err(), err)
+		}
+		pause = min(2*pause, 5*time.Second)
+	}
+}

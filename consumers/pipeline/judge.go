@@ -1,0 +1,167 @@
+package pipeline
+
+import (
+	"errors"
+	"strconv"
+	"time"
+
+	"borderwatch/consumers/bundle"
+	"borderwatch/consumers/decode"
+	"borderwatch/consumers/enrich"
+	"borderwatch/consumers/kafka"
+	"borderwatch/consumers/store"
+	"borderwatch/schemas/access"
+	"borderwatch/schemas/alert"
+)
+
+// judge turns the records of one partition into rows. It is a pure function of the record and the batch's bundle: it
+// looks at no clock, network or other row, so a replay comes to the same rows. It belongs to one goroutine.
+type judge struct {
+	feeds   *feedTable
+	metrics *partitionMetrics
+
+	bundle *bundle.Bundle // whose worker is kept
+	worker *enrich.Worker
+
+	record  decode.Record
+	event   access.Event
+	verdict alert.Verdict
+	scratch []byte
+	headers []store.Header
+
+	inARow int // dead letters since the last good record
+	sample int // counts records, to time one of sampleEvery
+}
+
+// sampleEvery is how rarely the stages of a single record are timed: reading the clock costs as much as a stage.
+const sampleEvery = 64
+
+// chunk judges every record of a chunk into the batch and accounts for the offsets that hold none.
+func (j *judge) chunk(b *batch, c *kafka.Chunk) {
+	j.pin(b.bundle)
+	for i := range c.Records {
+		j.one(b, &c.Records[i])
+	}
+	b.counts.control += c.Control + c.Aborted
+	b.counts.compacted += c.Compacted
+	b.next = c.Next
+}
+
+// pin makes bundle the one that records are judged by.
+func (j *judge) pin(bundle *bundle.Bundle) {
+	if j.bundle != bundle {
+		j.bundle, j.worker = bundle, bundle.Enricher.NewWorker()
+	}
+}
+
+func (j *judge) one(b *batch, r *kafka.Record) {
+	b.input.add(r)
+	b.newest = max(b.newest, access.Millis(r.Timestamp))
+	b.block.AppendRaw(r.Offset, access.Millis(r.Timestamp), r.Key, r.Value, j.rowHeaders(r.Headers))
+	feed := j.feeds.of(r.Headers)
+	if feed == nil {
+		j.quarantine(b, r, "", &decode.Malformed{Code: "no_feed", Reason: "no feed of this topic takes a record with these headers", Position: -1})
+		return
+	}
+	timed := j.sample%sampleEvery == 0
+	j.sample++
+	t := j.clock(timed)
+
+	j.event.Reset()
+	j.event.Source.Feed, j.event.Source.Scope = feed.Name, feed.Scope
+	j.record = decode.Record{Key: r.Key, Value: r.Value, Timestamp: access.Millis(r.Timestamp)}
+	if err := feed.decoder.Decode(&j.record, &j.event); err != nil {
+		j.quarantine(b, r, feed.Name, err)
+		return
+	}
+	j.event.Kafka = access.Position{Source: b.key.Source, Topic: b.key.Topic, Partition: b.key.Partition,
+		Offset: r.Offset, Timestamp: access.Millis(r.Timestamp)}
+	var content access.Digest
+	content, j.scratch = j.event.ContentDigest(j.scratch)
+	t = j.lap(timed, t, stageDecode)
+
+	j.worker.Enrich(&j.event)
+	t = j.lap(timed, t, stageEnrich)
+
+	b.bundle.Engine.Evaluate(&j.event, content, &j.verdict)
+	j.scratch = j.verdict.AppendCanonical(j.scratch[:0])
+	b.judged.Write(j.scratch)
+	t = j.lap(timed, t, stageEvaluate)
+
+	b.block.AppendEvent(&j.event, content, &j.verdict)
+	b.counts.events++
+	j.inARow = 0
+	b.counts.alerts += int64(len(j.verdict.Alerts))
+	j.lap(timed, t, stageColumns)
+	j.metrics.judged(j.metrics.feed(feed.Name), &j.event, &j.verdict, feed.decoder.Extra())
+}
+
+// quarantine keeps a record that cannot be decoded, with its bytes and the reason, in the dead letters.
+func (j *judge) quarantine(b *batch, r *kafka.Record, feed string, err error) {
+	var bad *decode.Malformed
+	if !errors.As(err, &bad) {
+		bad = &decode.Malformed{Code: "internal", Reason: err.Error(), Position: -1}
+	}
+	b.counts.quarantined++
+	j.inARow++
+	b.judged.Write([]byte(bad.Code))
+	b.block.AppendDeadLetter(store.DeadLetter{
+		Offset: r.Offset, Timestamp: access.Millis(r.Timestamp), Feed: feed, Code: string(bad.Code), Reason: bad.Reason,
+		Field: bad.Field, Position: int64(bad.Position), Key: r.Key, Value: r.Value, Headers: j.rowHeaders(r.Headers),
+	})
+	b.letters = append(b.letters, letter(b, r, feed, bad))
+	j.metrics.deadLetter(feed, string(bad.Code))
+}
+
+// letter is the message for the dead-letter topic: key, value and headers as they were, and the reason in headers of
+// ours. It is copied, since the record's bytes are gone when it is sent.
+func letter(b *batch, r *kafka.Record, feed string, bad *decode.Malformed) kafka.Message {
+	m := kafka.Message{Key: clone(r.Key), Value: clone(r.Value), Time: time.UnixMilli(max(r.Timestamp, 0))}
+	for i := range r.Headers {
+		m.Headers = append(m.Headers, kafka.Header{Key: clone(r.Headers[i].Key), Value: clone(r.Headers[i].Value)})
+	}
+	for _, h := range [...][2]string{
+		{"borderwatch-topic", b.key.Topic},
+		{"borderwatch-partition", strconv.Itoa(int(b.key.Partition))},
+		{"borderwatch-offset", strconv.FormatInt(r.Offset, 10)},
+		{"borderwatch-feed", feed},
+		{"borderwatch-code", string(bad.Code)},
+		{"borderwatch-reason", bad.Reason},
+		{"borderwatch-field", bad.Field},
+		{"borderwatch-position", strconv.Itoa(bad.Position)},
+	} {
+		m.Headers = append(m.Headers, kafka.Header{Key: []byte(h[0]), Value: []byte(h[1])})
+	}
+	return m
+}
+
+// rowHeaders is the headers as the store takes them, valid until the next call.
+func (j *judge) rowHeaders(headers []kafka.Header) []store.Header {
+	j.headers = j.headers[:0]
+	for i := range headers {
+		j.headers = append(j.headers, store.Header(headers[i]))
+	}
+	return j.headers
+}
+
+func clone(b []byte) []byte {
+	if b == nil {
+		return nil
+	}
+	return append([]byte{}, b...)
+}
+
+func (j *judge) clock(timed bool) (t time.Time) {
+	if timed {
+		t = time.Now()
+	}
+	return t
+}
+
+func (j *judge) lap(timed bool, since time.Time, stage stage) (t time.Time) {
+	if timed {
+		t = time.Now()
+		j.metrics.stageSample(stage, t.Sub(since))
+	}
+	return t
+}

@@ -1,0 +1,211 @@
+package pipeline
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"borderwatch/consumers/kafka"
+	"borderwatch/consumers/ledger"
+	"borderwatch/consumers/store"
+)
+
+// partition is the loop of one assigned partition: resume, read ahead, judge, deliver.
+type partition struct {
+	worker  *Worker
+	key     ledger.Key
+	commit  commitFunc
+	start   kafka.Position // what was committed in Kafka, for a partition the ledger does not know
+	judge   *judge
+	metrics *partitionMetrics
+
+	// Owned by takeover, then by the deliver goroutine.
+	prev    int64  // ledger index of the last leaf, -1 for none
+	inForce string // bundle of the last stored batch, "" where not known
+}
+
+// commitFunc makes next the group's position in the partition, fenced by generation.
+type commitFunc func(ctx context.Context, next int64, metadata string) error
+
+// errHalted marks a partition that stopped for a reason a person has to look at. Skipping is never an option.
+var errHalted = errors.New("partition halted")
+
+// halt wraps the reason for which a partition stops, with a short stable word for the metric.
+type halt struct {
+	word string
+	err  error
+}
+
+func (h *halt) Error() string   { return h.err.Error() }
+func (h *halt) Unwrap() []error { return []error{errHalted, h.err} }
+
+// run works until ctx ends or the partition cannot go on. After ctx ends it lets the delivery that is running finish,
+// for at most Config.StopGrace.
+func (p *partition) run(ctx context.Context) error {
+	deliver, cancel := graceful(ctx, p.worker.cfg.StopGrace)
+	defer cancel()
+	next, err := p.takeover(ctx, deliver)
+	if err != nil {
+		return p.explain(err)
+	}
+	p.worker.progress.reached(p.key.Topic, p.key.Partition, next)
+	p.metrics.stored(next, next, 0)
+
+	reader := p.worker.fetcher.NewReader(p.key.Topic, int(p.key.Partition), next, 1)
+	sealed := make(chan *batch)
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return endOf(ctx, reader.Run(ctx)) })
+	g.Go(func() error {
+		defer close(sealed)
+		return endOf(ctx, p.judgeLoop(ctx, reader, next, sealed))
+	})
+	g.Go(func() error {
+		for b := range sealed {
+			err := p.deliver(deliver, b)
+			p.worker.recycle(b)
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return p.explain(g.Wait())
+}
+
+// graceful returns a context that ends grace after ctx does.
+func graceful(ctx context.Context, grace time.Duration) (context.Context, context.CancelFunc) {
+	late, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, func() { time.AfterFunc(grace, cancel) })
+	return late, func() { stop(); cancel() }
+}
+
+// endOf drops the error that only says that ctx has ended.
+func endOf(ctx context.Context, err error) error {
+	if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
+		return nil
+	}
+	return err
+}
+
+// judgeLoop fills batches and hands them over when they are full or old enough. The batch it holds when ctx ends is
+// dropped: nothing of it is recorded yet, so whoever reads on starts at its first offset.
+func (p *partition) judgeLoop(ctx context.Context, reader *kafka.Reader, next int64, sealed chan<- *batch) error {
+	b := p.open(next)
+	defer func() { p.worker.recycle(b) }()
+	for {
+		chunk, err := reader.Next(ctx)
+		if err != nil {
+			return err
+		}
+		b, err = p.take(ctx, b, chunk, sealed)
+		high := chunk.HighWatermark
+		chunk.Release()
+		if err != nil {
+			return err
+		}
+		b.high = high
+		if p.full(b) {
+			if b, err = p.hand(ctx, b, sealed); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// take judges a chunk into the batch. Where the memory budget is used up it first hands over what there is, so that
+// waiting for memory never keeps memory from being freed.
+func (p *partition) take(ctx context.Context, b *batch, chunk *kafka.Chunk, sealed chan<- *batch) (*batch, error) {
+	if chunk.First == chunk.Next {
+		return b, nil
+	}
+	need := p.worker.budget.clamp(2 * chunk.Bytes)
+	if !p.worker.budget.try(need) {
+		if !b.empty() {
+			var err error
+			if b, err = p.hand(ctx, b, sealed); err != nil {
+				return b, err
+			}
+		}
+		if err := p.worker.budget.wait(ctx, need); err != nil {
+			return b, err
+		}
+	}
+	b.held += need
+	if b.empty() {
+		p.begin(b, chunk.First)
+	}
+	p.judge.chunk(b, chunk)
+	p.worker.metrics.memory.Add(float64(need))
+	return b, p.letters(b)
+}
+
+// letters stops a partition in which nothing but dead letters arrives: a broken feed is a page, not a drain.
+func (p *partition) letters(b *batch) error {
+	if limit := p.worker.cfg.DeadLettersInARow; limit > 0 && p.judge.inARow > limit {
+		return &halt{"dead_letters", fmt.Errorf("%d records in a row of %s could not be decoded, the last at offset %d: the feed is broken or its adapter is the wrong one",
+			p.judge.inARow, p.key, b.next-1)}
+	}
+	return nil
+}
+
+// open takes a block from the pool for the batch that will start at next.
+func (p *partition) open(next int64) *batch {
+	b := p.worker.blank()
+	b.open(p.key, next, p.worker.bundles.Current(), batchTime())
+	return b
+}
+
+// begin pins bundle and time of an empty batch when its first records arrive.
+func (p *partition) begin(b *batch, first int64) {
+	high, held := b.high, b.held
+	b.open(p.key, first, p.worker.bundles.Current(), batchTime())
+	b.high, b.held = high, held
+}
+
+// batchTime is the one look at the clock: the time is recorded with the batch, and a replay uses the recorded one.
+func batchTime() time.Time { return time.Now().UTC().Truncate(time.Millisecond) }
+
+func (p *partition) full(b *batch) bool {
+	if b.empty() {
+		return false
+	}
+	cfg := &p.worker.cfg
+	return b.block.Rows() >= cfg.MaxRows || int64(b.block.Size()) >= cfg.MaxBytes || time.Since(b.opened) >= cfg.Linger
+}
+
+// hand gives a batch to the deliver goroutine and opens the one behind it.
+func (p *partition) hand(ctx context.Context, b *batch, sealed chan<- *batch) (*batch, error) {
+	p.metrics.flush()
+	select {
+	case sealed <- b:
+		return p.open(b.next), nil
+	case <-ctx.Done():
+		return b, ctx.Err()
+	}
+}
+
+// explain gives an error of the stages its place and, where the partition has to stop, its word.
+func (p *partition) explain(err error) error {
+	if err == nil {
+		return nil
+	}
+	for _, class := range haltClasses {
+		if word, ok := class(err); ok {
+			err = &halt{word, err}
+			break
+		}
+	}
+	return fmt.Errorf("%s: %w", p.key, err)
+}
+
+// haltClasses recognise errors that no retry cures.
+var haltClasses = []func(error) (string, bool){
+	func(err error) (string, bool) { var e *kafka.Corrupt; return "corrupt", errors.As(err, &e) },
+	func(err error) (string, bool) { var e *kafka.TooLarge; return "too_large", errors.As(err, &e) },
+	func(err error) (string, bool) { var e *kafka.Unsupported; return "unsupported", errors.As(err, &e) },
+	func(err error) (string, bool) { var e *kafka.OutOfRange; return "out_of_range", errors.As(err, &e) },
+	func(err error) (string, bool) { var e *store.HaltError; return "store", errors.As(err, &e) },
+}

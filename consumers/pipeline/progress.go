@@ -1,0 +1,125 @@
+package pipeline
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"sync"
+	"time"
+
+	"borderwatch/consumers/kafka"
+)
+
+// Progress tells which partitions a worker has, how far each is stored, and which have stopped. It is safe for
+// concurrent use.
+type Progress struct {
+	mu     sync.Mutex
+	joined bool
+	next   map[place]int64
+	halts  map[place]error
+}
+
+type place struct {
+	topic     string
+	partition int32
+}
+
+func newProgress() *Progress {
+	return &Progress{next: map[place]int64{}, halts: map[place]error{}}
+}
+
+func (p *Progress) assigned(assignments map[string]map[int]kafka.Position) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.joined = true
+}
+
+func (p *Progress) revoked() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.joined = false
+	clear(p.halts)
+}
+
+func (p *Progress) reached(topic string, partition int32, next int64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.next[place{topic, partition}] = next
+}
+
+func (p *Progress) halted(topic string, partition int32, err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.halts[place{topic, partition}] = err
+}
+
+// Ready says why the worker is not doing its whole job: it is in no group, or a partition has stopped.
+func (p *Progress) Ready() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.joined {
+		return fmt.Errorf("no partitions assigned yet")
+	}
+	for at, err := range p.halts {
+		return fmt.Errorf("partition %d of topic %s stopped: %w", at.partition, at.topic, err)
+	}
+	return nil
+}
+
+// Stored returns the first offset of each partition that this worker has not stored yet.
+func (p *Progress) Stored(topic string) map[int32]int64 {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	out := map[int32]int64{}
+	for at, next := range p.next {
+		if at.topic == topic {
+			out[at.partition] = next
+		}
+	}
+	return out
+}
+
+// Halts returns the partitions that have stopped and why.
+func (p *Progress) Halts() map[string]error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	out := map[string]error{}
+	for at, err := range maps.All(p.halts) {
+		out[fmt.Sprintf("%s[%d]", at.topic, at.partition)] = err
+	}
+	return out
+}
+
+// CaughtUp waits until this worker has stored everything up to the given high watermarks, by topic and partition. It
+// returns an error when a partition stops first.
+func (p *Progress) CaughtUp(ctx context.Context, targets map[string][]kafka.Watermark) error {
+	for {
+		done, err := p.behind(targets)
+		if done || err != nil {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+}
+
+func (p *Progress) behind(targets map[string][]kafka.Watermark) (done bool, err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	done = true
+	for topic, marks := range targets {
+		for _, m := range marks {
+			at := place{topic, int32(m.Partition)}
+			if err := p.halts[at]; err != nil {
+				return false, err
+			}
+			if next, ok := p.next[at]; !ok || next < m.HighWatermark {
+				done = false
+			}
+		}
+	}
+	return done, nil
+}

@@ -1,0 +1,274 @@
+package pipeline
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"log/slog"
+	"sync"
+	"time"
+
+	"borderwatch/consumers/bundle"
+	"borderwatch/consumers/decode"
+	"borderwatch/consumers/kafka"
+	"borderwatch/consumers/ledger"
+	"borderwatch/consumers/store"
+)
+
+// Config is what a worker does. Zero values take the defaults.
+type Config struct {
+	Instance        string // name of this worker in receipts
+	Topics          []string
+	Feeds           []Feed
+	Limits          decode.Limits
+	DeadLetterTopic string // "" publishes none; the table has them all the same
+
+	MaxRows  int           // rows a batch is cut at, 262,144: smaller parts make merges dear
+	MaxBytes int64         // bytes of rows a batch is cut at, 96 MiB
+	Linger   time.Duration // age a batch is cut at, 1 s
+	Memory   int64         // bytes all batches may hold between fetch and receipt, 384 MiB
+
+	DeadLettersInARow int           // a partition with more stops, 10,000; negative never
+	StopGrace         time.Duration // how long a running insert may go on after a stop, 20 s
+}
+
+func (c *Config) setDefaults() {
+	set(&c.MaxRows, 262_144)
+	set(&c.MaxBytes, 96<<20)
+	set(&c.Linger, time.Second)
+	set(&c.Memory, 384<<20)
+	set(&c.DeadLettersInARow, 10_000)
+	set(&c.StopGrace, 20*time.Second)
+}
+
+func set[T comparable](value *T, def T) {
+	var zero T
+	if *value == zero {
+		*value = def
+	}
+}
+
+// Ledger records batches before they are inserted. Append is durable before it returns, refuses a leaf that does not
+// follow the partition's last one (*ledger.ConflictError), and may be repeated with the same leaf.
+type Ledger interface {
+	Append(ctx context.Context, leaf ledger.Leaf) (uint64, error)
+	Head(ctx context.Context, key ledger.Key) (ledger.Head, bool, error)
+	// Leaves yields the leaves of a partition that cover offset from and later ones, in order.
+	Leaves(ctx context.Context, key ledger.Key, from int64) iter.Seq2[ledger.Entry, error]
+}
+
+// Bundles gives the bundle in force and any earlier one.
+type Bundles interface {
+	// Current returns the bundle that new batches are judged by. It never returns nil: there is no moment without rules.
+	Current() *bundle.Bundle
+	// ByDigest returns the bundle of that digest, for a batch that has to be made again.
+	ByDigest(ctx context.Context, digest string) (*bundle.Bundle, error)
+}
+
+// Parts are what a worker works with. Letters may be nil where no dead letters are published.
+type Parts struct {
+	Client  *kafka.Client
+	Group   *kafka.Group
+	Fetcher *kafka.Fetcher
+	Letters *kafka.Producer
+	Ledger  Ledger
+	Store   *store.Store
+	Bundles Bundles
+	Metrics *Metrics
+	Log     *slog.Logger
+}
+
+// Worker consumes the partitions that its group assigns to it.
+type Worker struct {
+	cfg     Config
+	client  *kafka.Client
+	group   *kafka.Group
+	fetcher *kafka.Fetcher
+	letters *kafka.Producer
+	ledger  Ledger
+	store   *store.Store
+	bundles Bundles
+	metrics *Metrics
+	log     *slog.Logger
+
+	budget   *budget
+	progress *Progress
+
+	mu    sync.Mutex
+	spare []*batch // blocks are large and are used again by whichever partition comes next
+}
+
+// New checks the configuration. Run does the work.
+func New(cfg Config, parts Parts) (*Worker, error) {
+	cfg.setDefaults()
+	for _, topic := range cfg.Topics {
+		if _, err := openFeeds(cfg.Feeds, topic, cfg.Limits); err != nil {
+			return nil, err
+		}
+	}
+	return &Worker{
+		cfg: cfg, client: parts.Client, group: parts.Group, fetcher: parts.Fetcher, letters: parts.Letters,
+		ledger: parts.Ledger, store: parts.Store, bundles: parts.Bundles, metrics: parts.Metrics, log: parts.Log,
+		budget: newBudget(cfg.Memory), progress: newProgress(),
+	}, nil
+}
+
+// Progress tells how far the worker is.
+func (w *Worker) Progress() *Progress { return w.progress }
+
+// Run joins the group and works until ctx ends, which is no error, or the group refuses the worker for good.
+func (w *Worker) Run(ctx context.Context) error {
+	defer w.leave(ctx)
+	for {
+		generation, err := w.group.Next(ctx)
+		if ctx.Err() != nil {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		sources, err := w.sources(ctx)
+		if err != nil {
+			return err
+		}
+		w.generation(ctx, generation, sources)
+	}
+}
+
+// leave gives the partitions back, so that others need not wait for the session to time out.
+func (w *Worker) leave(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), leaveTimeout)
+	defer cancel()
+	if err := w.group.Close(ctx); err != nil {
+		w.log.Warn("left the group without its answer", "error", err)
+	}
+}
+
+const leaveTimeout = 5 * time.Second
+
+// sources names each topic of the cluster such that a topic that is deleted and made again is another source.
+func (w *Worker) sources(ctx context.Context) (map[string]string, error) {
+	cluster, err := w.client.ClusterID(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("cluster id: %w", err)
+	}
+	ids, err := w.client.TopicIDs(ctx, w.cfg.Topics...)
+	if err != nil {
+		return nil, fmt.Errorf("topic ids: %w", err)
+	}
+	sources := make(map[string]string, len(w.cfg.Topics))
+	for _, topic := range w.cfg.Topics {
+		epoch := ids[topic]
+		if epoch == "" {
+			epoch = "0"
+		}
+		sources[topic] = "kafka:" + cluster + "/" + epoch
+	}
+	return sources, nil
+}
+
+// generation works on the assigned partitions until the generation or ctx ends, and returns when nothing of it runs
+// any more.
+func (w *Worker) generation(ctx context.Context, gen *kafka.Generation, sources map[string]string) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer gen.Release()
+	var running sync.WaitGroup
+	for topic, partitions := range gen.Assignments {
+		for id, position := range partitions {
+			p := w.partition(gen, ledger.Key{Source: sources[topic], Topic: topic, Partition: int32(id)}, position)
+			running.Go(func() { w.supervise(ctx, p) })
+		}
+	}
+	w.progress.assigned(gen.Assignments)
+	w.log.Info("partitions assigned", "generation", gen.ID, "partitions", gen.Assignments)
+	select {
+	case <-gen.Done():
+	case <-ctx.Done():
+	}
+	cancel()
+	running.Wait()
+	w.progress.revoked()
+}
+
+func (w *Worker) partition(gen *kafka.Generation, key ledger.Key, start kafka.Position) *partition {
+	feeds, err := openFeeds(w.cfg.Feeds, key.Topic, w.cfg.Limits)
+	if err != nil {
+		panic(err) // New has opened the same feeds
+	}
+	metrics := w.metrics.partition(key.Topic, key.Partition)
+	return &partition{
+		worker: w, key: key, start: start, metrics: metrics, prev: -1,
+		judge: &judge{feeds: feeds, metrics: metrics},
+		commit: func(ctx context.Context, next int64, metadata string) error {
+			return gen.Commit(ctx, key.Topic, int(key.Partition), next, metadata)
+		},
+	}
+}
+
+// supervise runs a partition's loop, over again after errors that may pass. A partition that a person has to look at
+// stops and says so; the others go on.
+func (w *Worker) supervise(ctx context.Context, p *partition) {
+	for attempt := 1; ctx.Err() == nil; attempt++ {
+		err := p.run(ctx)
+		var stop *halt
+		switch {
+		case ctx.Err() != nil:
+			return
+		case errors.As(err, &stop) && (attempt >= corruptAttempts || stop.word != "corrupt"):
+			w.stopped(ctx, p, stop.word, err)
+			return
+		}
+		w.metrics.retries.WithLabelValues("partition").Inc()
+		w.log.Warn("partition starts over", "partition", p.key.String(), "error", err)
+		select {
+		case <-time.After(pauseAfter):
+		case <-ctx.Done():
+		}
+	}
+}
+
+// pauseAfter is how long a partition loop rests after an error before it starts over.
+const pauseAfter = time.Second
+
+// corruptAttempts is how often a batch with a wrong checksum is fetched before the partition stops: the bytes may have
+// been hurt on the way.
+const corruptAttempts = 3
+
+// stopped marks the partition as halted for as long as it is assigned to this worker.
+func (w *Worker) stopped(ctx context.Context, p *partition, word string, err error) {
+	gauge := w.metrics.halted.WithLabelValues(p.key.Topic, p.metrics.partition, word)
+	gauge.Set(1)
+	w.progress.halted(p.key.Topic, p.key.Partition, err)
+	w.log.Error("partition stopped and needs a person", "partition", p.key.String(), "reason", word, "error", err)
+	<-ctx.Done()
+	gauge.Set(0)
+}
+
+// blank takes a batch with an empty block from the spares.
+func (w *Worker) blank() *batch {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if n := len(w.spare); n > 0 {
+		b := w.spare[n-1]
+		w.spare = w.spare[:n-1]
+		return b
+	}
+	return &batch{block: store.NewBlock()}
+}
+
+// maxSpare is how many blocks wait for their next use; more would keep memory that a burst needed once.
+const maxSpare = 8
+
+// recycle gives a batch's memory back to the budget and its block to the spares.
+func (w *Worker) recycle(b *batch) {
+	w.budget.release(b.held)
+	w.metrics.memory.Sub(float64(b.held))
+	b.held = 0
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if len(w.spare) < maxSpare {
+		w.spare = append(w.spare, b)
+	}
+}
