@@ -14,6 +14,7 @@ import (
 	"borderwatch/cmd/borderwatch/config"
 	"borderwatch/cmd/borderwatch/traffic"
 	"borderwatch/consumers/kafka"
+	"borderwatch/rules/examples"
 )
 
 // generateFlags are the flags of generate.
@@ -143,17 +144,12 @@ func (f *generateFlags) world() (*traffic.World, error) {
 
 func (f *generateFlags) bundleDir() (fs.FS, error) {
 	if f.bundle == "" {
-		return exampleBundle()
+		return examples.Files, nil
 	}
 	if _, err := os.Stat(f.bundle); err != nil {
 		return nil, fmt.Errorf("--bundle: %w", err)
 	}
 	return os.DirFS(f.bundle), nil
-}
-
-// exampleBundle is the shipped example organisation.
-func exampleBundle() (fs.FS, error) {
-	return nil, usageError{errors.New("give the bundle directory to draw from: --bundle DIR")}
 }
 
 func (f *generateFlags) sink(ctx context.Context, stdout io.Writer) (recordSink, error) {

@@ -2,6 +2,7 @@ package traffic
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -68,8 +69,10 @@ type rosterEntry struct {
 	Employer string    `yaml:"employer"`
 	Home     string    `yaml:"home_country"`
 	Region   string    `yaml:"home_region"`
+	Office   string    `yaml:"office_country"`
 	Groups   texts     `yaml:"groups"`
 	Covered  yaml.Node `yaml:"covered_person"`
+	span     `yaml:",inline"`
 	Job      struct {
 		span  `yaml:",inline"`
 		Leave []span `yaml:"leave"`
@@ -201,8 +204,9 @@ func (c *collector) roster(d *document) {
 			leave = append(leave, days(l.From, l.Until))
 		}
 		c.world.People = append(c.world.People, Person{
-			Leave: leave, ID: e.ID, Kind: e.Kind, Home: orRegion(e.Home, e.Region), Employer: e.Employer, Groups: e.Groups,
-			Covered: !e.Covered.IsZero() && e.Covered.Value != "no", Employed: days(e.Job.From, e.Job.Until),
+			ID: e.ID, Kind: e.Kind, Home: orRegion(e.Home, e.Region), Employer: e.Employer, Groups: e.Groups,
+			Office: e.Office, Covered: e.covered(), Unexamined: e.unexamined(),
+			Listed: days(e.From, e.Until), Employed: days(e.Job.From, e.Job.Until), Leave: leave,
 		})
 	}
 	for _, e := range d.Services {
@@ -210,15 +214,39 @@ func (c *collector) roster(d *document) {
 		if prefix, ok := strings.CutSuffix(id, "*"); ok {
 			id = prefix + "1"
 		}
-		c.world.Services = append(c.world.Services, Service{id, orRegion(e.Home, e.Region), e.Employer})
+		c.world.Services = append(c.world.Services, Service{id, cmp.Or(e.Kind, "service"), orRegion(e.Home, e.Region), e.Employer})
 	}
+}
+
+// covered reads covered_person: a scalar, one answer with its basis, or a list of those. Any yes counts.
+func (e *rosterEntry) covered() bool {
+	answers := []*yaml.Node{&e.Covered}
+	if e.Covered.Kind == yaml.SequenceNode {
+		answers = e.Covered.Content
+	}
+	for _, n := range answers {
+		var a struct {
+			Answer string `yaml:"answer"`
+		}
+		if n.Kind == yaml.MappingNode && n.Decode(&a) == nil && a.Answer == "yes" {
+			return true
+		}
+	}
+	return false
+}
+
+func (e *rosterEntry) unexamined() bool {
+	return e.Covered.Kind == yaml.ScalarNode && e.Covered.Value == "unknown"
 }
 
 // datasets makes real names of a pattern.
 func (e *datasetEntry) datasets() []Dataset {
 	names := []string{e.Pattern}
-	if prefix, ok := strings.CutSuffix(e.Pattern, "*"); ok {
+	switch prefix, ok := strings.CutSuffix(e.Pattern, "*"); {
+	case ok && strings.HasSuffix(prefix, "."):
 		names = []string{prefix + "main", prefix + "archive", prefix + "daily"}
+	case ok:
+		names = []string{prefix, prefix + "_archive"}
 	}
 	list := make([]Dataset, len(names))
 	for i, name := range names {

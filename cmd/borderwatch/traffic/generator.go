@@ -49,15 +49,15 @@ type Generator struct {
 	salt    uint64
 	count   uint64
 
-	workers   []*Person           // who may be seen at ordinary work
-	near      map[string][]int    // by region: data sets that its own people open without a second thought
-	sensitive map[string][]int    // by region: data sets that policy cares about
-	bulk      []int               // data about people in the US that 28 CFR 202 cares about
-	buckets   []int               // what the CloudTrail feed reads
-	ways      map[string]networks // by country
-	egress    []netip.Prefix
-	plants    []plant
-	weight    int // sum of the plants' weights
+	workers []*Person           // who may be seen at ordinary work
+	near    map[string][]int    // by region: data sets that its own people open without a second thought
+	guarded map[string][]int    // by region: its restricted data sets, or the sensitive ones where it has none
+	bulk    []int               // data about people in the US that 28 CFR 202 cares about
+	buckets []int               // what the CloudTrail feed reads
+	ways    map[string]networks // by country
+	egress  []netip.Prefix
+	plants  []plant
+	weight  int // sum of the plants' weights
 
 	e       event
 	earlier event // a native event that a copy or a reuse of its id can follow; its id is 0 while there is none
@@ -82,7 +82,7 @@ func New(world *World, o Options) (*Generator, error) {
 		world: world, options: o, count: o.First,
 		rng:  rand.New(rand.NewPCG(o.Seed, o.First)),
 		salt: mix(o.Seed ^ uint64(o.Start.UnixMilli())),
-		near: make(map[string][]int), sensitive: make(map[string][]int), ways: make(map[string]networks),
+		near: make(map[string][]int), guarded: make(map[string][]int), ways: make(map[string]networks),
 		egress: world.networks("egress", ""),
 	}
 	g.index()
@@ -97,28 +97,19 @@ func New(world *World, o Options) (*Generator, error) {
 func (g *Generator) index() {
 	w := g.world
 	for i := range w.People {
-		if p := &w.People[i]; !p.Covered && !g.excepted(p.ID) {
+		if p := &w.People[i]; !p.Covered && !p.Unexamined && !g.excepted(p.ID) {
 			g.workers = append(g.workers, p)
 		}
 	}
-	for i := range w.Datasets {
-		d := &w.Datasets[i]
-		if has(d.Regions, "US") && slices.ContainsFunc(d.Categories, func(c string) bool { return has(usCategories, c) }) {
-			g.bulk = append(g.bulk, i)
-		}
-		if !d.sensitive() {
-			g.buckets = append(g.buckets, i)
-		}
-	}
+	g.buckets = w.indexes(func(d *Dataset) bool { return !d.sensitive() })
+	g.bulk = w.indexes(func(d *Dataset) bool {
+		return has(d.Regions, "US") && slices.ContainsFunc(d.Categories, func(c string) bool { return has(usCategories, c) })
+	})
 	for _, region := range regions {
-		for i := range w.Datasets {
-			d := &w.Datasets[i]
-			if d.only(region) {
-				g.near[region] = append(g.near[region], i)
-			}
-			if d.sensitive() && has(d.Regions, region) {
-				g.sensitive[region] = append(g.sensitive[region], i)
-			}
+		g.near[region] = w.indexes(func(d *Dataset) bool { return d.only(region) })
+		g.guarded[region] = w.indexes(func(d *Dataset) bool { return has(d.Classes, "restricted") && has(d.Regions, region) })
+		if len(g.guarded[region]) == 0 {
+			g.guarded[region] = w.indexes(func(d *Dataset) bool { return d.sensitive() && has(d.Regions, region) })
 		}
 	}
 	for _, c := range append(w.Countries(), g.serviceCountries()...) {

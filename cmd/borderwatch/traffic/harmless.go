@@ -97,10 +97,10 @@ func (g *Generator) noData(action, system string) {
 func (g *Generator) person(p *Person) {
 	e := &g.e
 	e.actor, e.kind, e.entity, e.employerCountry, e.home, e.groups = p.ID, p.Kind, p.Employer, p.EmployerCountry, p.Home, p.Groups
-	e.office, e.session, e.mfa, e.outcome = p.Home, g.session(), "true", "success"
+	e.office, e.session, e.mfa, e.outcome = p.Office, g.session(), "true", "success"
 	e.gateway, e.decision = "gw-"+strings.ToLower(p.Home), "allowed"
 	e.ticket = g.ticket()
-	if !p.Covered {
+	if !p.Covered && !p.Unexamined {
 		e.covered = "no"
 	}
 }
@@ -135,16 +135,16 @@ func (g *Generator) ticket() string { return "SUP-" + strconv.Itoa(1000+g.rng.In
 
 // place puts a person at his desk, at home, or behind the company's remote access on a managed device.
 func (g *Generator) place(p *Person) {
-	e, ways := &g.e, g.ways[p.Home]
-	e.physical = p.Home
+	e := &g.e
+	office, public := g.ways[p.Office].office, g.ways[p.Home].public
 	n := g.rng.IntN(10)
 	switch {
-	case len(ways.office) > 0 && n < 6:
-		e.address = g.addressOf(p.ID, ways.office)
-	case len(ways.public) > 0 && n < 8:
-		e.address = g.addressOf(p.ID, ways.public)
+	case len(office) > 0 && n < 6:
+		e.address, e.physical = g.addressOf(p.ID, office), p.Office
+	case len(public) > 0 && n < 8:
+		e.address, e.physical = g.addressOf(p.ID, public), p.Home
 	default:
-		e.address, e.device = g.addressOf(p.ID, g.egress), p.Home
+		e.address, e.physical, e.device = g.addressOf(p.ID, g.egress), p.Home, p.Home
 	}
 }
 
@@ -197,7 +197,7 @@ func (g *Generator) byService() {
 
 func (g *Generator) service(s *Service) {
 	e := &g.e
-	e.actor, e.kind, e.entity, e.employerCountry, e.home = s.ID, "service", s.Employer, s.Country, s.Country
+	e.actor, e.kind, e.entity, e.home = s.ID, s.Kind, s.Employer, s.Country
 	e.outcome, e.session, e.covered = "success", g.session(), "no"
 	e.gateway, e.decision = "gw-services", "allowed"
 	ways := g.ways[s.Country]

@@ -53,7 +53,7 @@ func (g *Generator) possible() []plant {
 			list = append(list, plant{label, weight, apply})
 		}
 	}
-	eu, us := len(g.sensitive["EU"]) > 0, len(g.bulk) > 0
+	eu, us := len(g.guarded["EU"]) > 0, len(g.bulk) > 0
 	addresses := len(g.world.Public["DE"]) > 0 && len(g.world.Public["RU"]) > 0
 	add(ForbiddenCountry, 14, eu, func(g *Generator) { g.inForbidden() })
 	add(DeniedAttempt, 8, eu, func(g *Generator) { g.inForbidden(); g.deny() })
@@ -69,11 +69,11 @@ func (g *Generator) possible() []plant {
 	add(OnLeave, 3, eu && g.find(g.away) != nil, (*Generator).onLeave)
 	add(ForbiddenReplication, 5, eu, (*Generator).replication)
 	add(ServiceAbroad, 4, addresses && eu, (*Generator).serviceAbroad)
-	add(CoveredPerson, 6, us && g.find(func(p *Person) bool { return p.Covered }) != nil, (*Generator).covered)
+	add(CoveredPerson, 6, us && g.find(g.isCovered) != nil, (*Generator).covered)
 	add(CountryOfConcern, 4, us, (*Generator).ofConcern)
-	add(Transfer, 6, eu && g.find(thirdCountry) != nil, (*Generator).transfer)
+	add(Transfer, 6, eu && g.find(g.thirdCountry) != nil, (*Generator).transfer)
 	add(FormerEmployee, 3, eu && g.find(g.left) != nil, (*Generator).former)
-	add(LostField, 4, eu && g.find(thirdCountry) != nil, (*Generator).lostField)
+	add(LostField, 4, eu && g.find(g.thirdCountry) != nil, (*Generator).lostField)
 	add(Copy, 4, true, (*Generator).again)
 	add(ReusedID, 1, true, func(g *Generator) { g.again(); g.e.records++ })
 	return append(list, g.exceptions()...)
@@ -94,6 +94,7 @@ func (g *Generator) exceptions() (list []plant) {
 		list = append(list, plant{label, 6, func(g *Generator) {
 			g.opens(person, &g.world.Datasets[i])
 			g.abroad(x.Country)
+			g.e.mechanism = "scc"
 		}})
 	}
 	return list
@@ -129,8 +130,10 @@ func (g *Generator) some(is func(*Person) bool) *Person {
 	return &g.world.People[start]
 }
 
-func thirdCountry(p *Person) bool {
-	return !p.Covered && p.EmployerCountry != "" && regionOf(p.EmployerCountry) == "OTHER"
+// thirdCountry reports whether somebody works for an employer in a country without an adequacy decision.
+func (g *Generator) thirdCountry(p *Person) bool {
+	region := regionOf(p.EmployerCountry)
+	return !p.Covered && !p.Unexamined && !g.excepted(p.ID) && p.works(g.options.Start) && p.EmployerCountry != "" && (region == "OTHER" || region == "IN")
 }
 
 func (g *Generator) left(p *Person) bool {
@@ -150,7 +153,7 @@ func (g *Generator) opensEU() {
 	p := g.some(func(p *Person) bool {
 		return regionOf(p.Home) == "EU" && !g.excepted(p.ID) && p.Employed.Holds(g.e.time)
 	})
-	g.opens(p, g.dataset(g.sensitive["EU"]))
+	g.opens(p, g.dataset(g.guarded["EU"]))
 }
 
 func (g *Generator) inForbidden() {
@@ -185,7 +188,7 @@ func (g *Generator) placeless() {
 func (g *Generator) external() {
 	outside := func(p *Person) bool { return p.Kind != "employee" && regionOf(p.Home) == "EU" && p.works(g.e.time) }
 	if g.find(outside) != nil {
-		g.opens(g.some(outside), g.dataset(g.sensitive["EU"]))
+		g.opens(g.some(outside), g.dataset(g.guarded["EU"]))
 		return
 	}
 	g.opensEU()
@@ -202,23 +205,24 @@ func (g *Generator) bulkExport() {
 	g.opensEU()
 	e := &g.e
 	e.action, e.records, e.subjects, e.bytes = "export", 4000, 3900, 2_400_000
+	e.destSystem, e.destCountry, e.destEntity = "office-share", e.storage, e.entity
 }
 
 func (g *Generator) anonymous() {
 	g.bySubject()
 	e := &g.e
-	g.target(g.dataset(g.sensitive["EU"]))
+	g.target(g.dataset(g.guarded["EU"]))
 	e.actor, e.kind, e.session, e.action = "anonymous", "anonymous", "", "download"
 }
 
 func (g *Generator) onLeave() {
-	g.opens(g.some(g.away), g.dataset(g.sensitive["EU"]))
+	g.opens(g.some(g.away), g.dataset(g.guarded["EU"]))
 }
 
 func (g *Generator) away(p *Person) bool { return p.onLeave(g.options.Start) }
 
 func (g *Generator) ofConcern() {
-	g.opens(g.some(func(p *Person) bool { return p.Home == "US" && !p.Covered && p.works(g.e.time) }), g.dataset(g.bulk))
+	g.opens(g.some(func(p *Person) bool { return p.Home == "US" && !p.Covered && !p.Unexamined && p.works(g.e.time) }), g.dataset(g.bulk))
 	g.abroad(g.pick(forbidden))
 }
 
@@ -233,7 +237,7 @@ func (g *Generator) overdue() {
 
 func (g *Generator) replication() {
 	g.service(&g.world.Services[g.rng.IntN(len(g.world.Services))])
-	g.open(g.dataset(g.sensitive["EU"]), []string{"replicate", "copy"})
+	g.open(g.dataset(g.guarded["EU"]), []string{"replicate", "copy"})
 	e := &g.e
 	country := g.pick(forbidden)
 	e.destSystem, e.destCountry, e.destEntity = "replica-"+strings.ToLower(country), country, "partner-"+strings.ToLower(country)
@@ -243,28 +247,30 @@ func (g *Generator) replication() {
 
 func (g *Generator) serviceAbroad() {
 	g.service(&g.world.Services[g.rng.IntN(len(g.world.Services))])
-	g.open(g.dataset(g.sensitive["EU"]), []string{"read", "list", "download"})
+	g.open(g.dataset(g.guarded["EU"]), []string{"read", "list", "download"})
 	g.e.address = g.addressOf(g.e.actor, g.world.Public["RU"])
 	g.e.justification = ""
 }
 
 func (g *Generator) covered() {
-	g.opens(g.some(func(p *Person) bool { return p.Covered }), g.dataset(g.bulk))
+	g.opens(g.some(g.isCovered), g.dataset(g.bulk))
 }
 
+func (g *Generator) isCovered(p *Person) bool { return p.Covered && p.works(g.options.Start) }
+
 func (g *Generator) transfer() {
-	g.opens(g.some(thirdCountry), g.dataset(g.sensitive["EU"]))
+	g.opens(g.some(g.thirdCountry), g.dataset(g.guarded["EU"]))
 }
 
 func (g *Generator) former() {
-	g.opens(g.some(g.left), g.dataset(g.sensitive["EU"]))
+	g.opens(g.some(g.left), g.dataset(g.guarded["EU"]))
 }
 
 // lostField is a data set that no catalogue knows, from a feed that stopped naming regions and classes.
 func (g *Generator) lostField() {
-	g.opens(g.some(thirdCountry), g.dataset(g.sensitive["EU"]))
+	g.opens(g.some(g.thirdCountry), g.dataset(g.guarded["EU"]))
 	e := &g.e
-	e.dataset += "_v2"
+	e.dataset = "landing." + e.dataset
 	e.feed = "support-desk"
 	e.regions, e.classes, e.categories, e.form, e.storage = nil, nil, nil, "", ""
 }

@@ -128,7 +128,7 @@ func TestPlants(t *testing.T) {
 		traffic.CoveredPerson:        {in("actor.id", "u-6"), in("data.dataset", "us.users.health")},
 		traffic.Transfer:             {in("actor.id", "u-4"), in("actor.employer_country", "PH")},
 		traffic.FormerEmployee:       {in("actor.id", "u-5")},
-		traffic.LostField:            {absent("data.subject_regions"), absent("data.classes"), in("data.dataset", "eu.users.contact_v2"), in("actor.id", "u-4")},
+		traffic.LostField:            {absent("data.subject_regions"), absent("data.classes"), in("data.dataset", "landing.eu.users.contact"), in("actor.id", "u-4")},
 		traffic.Copy:                 {in("schema", "bw/access/v1")},
 		traffic.ReusedID:             {in("schema", "bw/access/v1")},
 	}
@@ -181,6 +181,7 @@ func TestHarmless(t *testing.T) {
 			Kind     string   `json:"actor.kind"`
 			Physical string   `json:"declared.physical_country"`
 			Home     string   `json:"actor.home_country"`
+			Office   string   `json:"declared.office_country"`
 			Regions  []string `json:"data.subject_regions"`
 			Classes  []string `json:"data.classes"`
 			Approval string   `json:"approval.id"`
@@ -194,7 +195,7 @@ func TestHarmless(t *testing.T) {
 		switch {
 		case r.Label != "", e.Dest != "",
 			e.Actor == "u-5" || e.Actor == "u-6" || e.Actor == "u-8" || e.Actor == "u-9",
-			e.Home != "" && e.Kind == "employee" && e.Physical != e.Home,
+			e.Kind == "employee" && e.Physical != e.Home && e.Physical != e.Office,
 			e.Home == "PH" && slices.Contains(e.Regions, "EU"),
 			e.Home == "US" && slices.Contains(e.Regions, "EU"),
 			restricted && e.Kind == "employee" && e.Approval == "":

@@ -28,11 +28,13 @@ type World struct {
 // Person is an employee, contractor or vendor's worker.
 type Person struct {
 	ID, Kind        string
-	Home            string // country, alpha-2
+	Home, Office    string // countries, alpha-2; Office is "" for those without
 	Employer        string // entity
 	EmployerCountry string
 	Groups          []string
-	Covered         bool // a covered person (28 CFR 202) on some day
+	Covered         bool // a covered person (28 CFR 202)
+	Unexamined      bool // nobody has said whether
+	Listed          Days // the days of the roster entry
 	Employed        Days
 	Leave           []Days
 }
@@ -43,11 +45,13 @@ func (p *Person) onLeave(t time.Time) bool {
 }
 
 // works reports whether the person is employed and at work at t.
-func (p *Person) works(t time.Time) bool { return p.Employed.Holds(t) && !p.onLeave(t) }
+func (p *Person) works(t time.Time) bool {
+	return p.Listed.Holds(t) && p.Employed.Holds(t) && !p.onLeave(t)
+}
 
 // Service is a service account.
 type Service struct {
-	ID       string
+	ID, Kind string
 	Country  string // where its workload runs
 	Employer string
 }
@@ -105,6 +109,16 @@ func (d *Dataset) only(region string) bool {
 	return len(d.Regions) == 1 && d.Regions[0] == region && len(d.Classes) > 0
 }
 
+// indexes lists the data sets that are so.
+func (w *World) indexes(is func(*Dataset) bool) (found []int) {
+	for i := range w.Datasets {
+		if is(&w.Datasets[i]) {
+			found = append(found, i)
+		}
+	}
+	return found
+}
+
 // approval finds one that lets the actor open the data set at t, nil where there is none.
 func (w *World) approval(actor, dataset string, t time.Time) *Approval {
 	for i := range w.Approvals {
@@ -140,13 +154,13 @@ func (w *World) Countries() []string {
 	countries := append([]string{}, forbidden...)
 	countries = append(countries, subjectCountries...)
 	for _, p := range w.People {
-		countries = append(countries, p.Home)
+		countries = append(countries, p.Home, p.Office)
 	}
 	for _, x := range w.Exceptions {
 		countries = append(countries, x.Country)
 	}
 	slices.Sort(countries)
-	return slices.Compact(countries)
+	return slices.DeleteFunc(slices.Compact(countries), func(c string) bool { return c == "" })
 }
 
 // check names what is missing to draw traffic from the world.
