@@ -21,6 +21,8 @@ const (
 	reasonMulticast     = "multicast-address"
 	reasonReserved      = "reserved-address"
 	reasonDocumentation = "documentation-address"
+	reasonNoDatabase    = "no-database"
+	reasonNotInDatabase = "not-in-database"
 )
 
 // form tells what stands in an address field.

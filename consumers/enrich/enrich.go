@@ -2,6 +2,7 @@ package enrich
 
 import (
 	"cmp"
+	"path"
 	"slices"
 	"strings"
 	"sync"
@@ -42,6 +43,7 @@ type builder struct {
 	files     map[string][]byte
 	fileNames []string
 	employers []reference
+	used      map[string]bool // address lists that a networks file names
 }
 
 // reference is a use of an entity's id, to be checked once all files are read.
@@ -57,7 +59,7 @@ type reference struct {
 // reported as an Error too, but the Enricher works without it: what rests on an address is then unknown.
 func New(docs []Document, files map[string][]byte, first, second Database) (*Enricher, []Problem) {
 	var problems []Problem
-	b := &builder{Enricher: &Enricher{sites: sites{table: new(bart.Table[int32])}, lists: newLists()}, files: files}
+	b := &builder{Enricher: &Enricher{sites: sites{table: new(bart.Table[int32])}, lists: newLists()}, files: files, used: map[string]bool{}}
 	for name := range files {
 		b.fileNames = append(b.fileNames, name)
 	}
@@ -71,6 +73,7 @@ func New(docs []Document, files map[string][]byte, first, second Database) (*Enr
 		}
 	}
 	b.checkReferences()
+	b.checkFiles(&problems)
 	refused := hasError(problems)
 	for i, db := range []Database{first, second} {
 		g, problem := openGeo(db)
@@ -126,6 +129,16 @@ func (b *builder) checkReferences() {
 			continue
 		}
 		r.fail(r.at(r.key), nearest(r.id, ids), "%s: no entities file has an entity %q", r.key, r.id)
+	}
+}
+
+// checkFiles warns of address lists that no networks file names: a list that was copied in and never takes effect.
+func (b *builder) checkFiles(problems *[]Problem) {
+	for _, name := range b.fileNames {
+		if ext := path.Ext(name); !b.used[name] && (ext == ".txt" || ext == ".csv") {
+			*problems = append(*problems, Problem{Path: name, Message: "no networks file names this list", Severity: Warning,
+				Hint: "add it under lists: with its kind, or remove it"})
+		}
 	}
 }
 

@@ -59,7 +59,7 @@ func ImportCSV(format string, r io.Reader) ([]byte, []Problem) {
 		return nil, problems
 	}
 	if o, ok := in.object(doc); ok {
-		b := &builder{Enricher: &Enricher{sites: sites{table: new(bart.Table[int32])}, lists: newLists()}}
+		b := &builder{Enricher: &Enricher{sites: sites{table: new(bart.Table[int32])}, lists: newLists()}, used: map[string]bool{}}
 		b.document(o)
 	}
 	if hasError(problems) {

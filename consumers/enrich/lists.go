@@ -53,22 +53,25 @@ func (b *builder) list(o object) {
 		return
 	}
 	data, ok := b.files[file]
+	name := file
 	if !ok {
-		data, ok = b.files[path.Join(path.Dir(o.path), file)]
+		name = path.Join(path.Dir(o.path), file)
+		data, ok = b.files[name]
 	}
 	if !ok {
 		o.fail(o.at("file"), nearest(file, b.fileNames), "file: there is no %q in the bundle", file)
 		return
 	}
+	b.used[name] = true
 	kind := access.NetworkHosting
 	if word != "cloud" {
 		i, _ := access.NetworkKinds.Parse(word)
 		kind = access.NetworkKind(i)
 	}
-	n, problems := b.lists.read(file, data, kind, word == "cloud")
+	n, problems := b.lists.read(name, data, kind, word == "cloud")
 	*o.problems = append(*o.problems, problems...)
 	if n == 0 && len(problems) == 0 {
-		*o.problems = append(*o.problems, Problem{Path: file, Message: "the list is empty", Severity: Warning})
+		*o.problems = append(*o.problems, Problem{Path: name, Message: "the list is empty", Severity: Warning})
 	}
 }
 

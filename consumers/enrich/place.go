@@ -193,7 +193,7 @@ func decide(l *access.Location, t *tally, reason string) {
 	default:
 		l.Verdict, l.Candidates, l.Reason = access.LocationUnknown, access.AllCountries, reason
 		if reason == "" {
-			l.Reason = "not-in-database"
+			l.Reason = reasonNotInDatabase
 		}
 	}
 }

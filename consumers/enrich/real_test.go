@@ -46,6 +46,7 @@ func realLists(t testing.TB, data string) map[string][]byte {
 		files[filepath.Base(name)] = b
 	}
 	files["aws.csv"] = files["aws-geofeed.txt"]
+	delete(files, "aws-geofeed.txt")
 	files["tor.txt"] = torList(t, filepath.Join(data, "netlists", "tor-exits.csv"))
 	return files
 }

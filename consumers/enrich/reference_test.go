@@ -262,6 +262,30 @@ func TestProblemsHavePlaceAndHint(t *testing.T) {
 	}
 }
 
+func TestWarnings(t *testing.T) {
+	files := lists()
+	files["lists/forgotten.txt"] = []byte("192.0.2.1\n")
+	files["lists/tor.txt"] = []byte("# nothing\n")
+	e, problems := enrich.New([]enrich.Document{{Path: "networks.yaml", Data: []byte(networksYAML)}}, files, enrich.Database{}, enrich.Database{})
+	if e == nil || len(problems) != 2 || problems[0].Error() != "lists/tor.txt: the list is empty" ||
+		!strings.HasPrefix(problems[1].Error(), "lists/forgotten.txt: no networks file names this list") {
+		t.Error(problems)
+	}
+}
+
+func TestDisagreements(t *testing.T) {
+	e := newEnricher(t, referenceYAML)
+	ev := newEvent()
+	ev.Actor.Kind, ev.Actor.HomeCountry, ev.Actor.EmployerEntity = access.ActorEmployee, country(t, "NO"), "vendor-no"
+	ev.Data.Items[0].Dataset, ev.Data.Items[0].Classes, ev.Data.Items[0].System = "eu.users.likes", access.EmptySet, "hive"
+	ev.Data.Items[0].Regions = access.EmptySet.With(1)
+	e.Enrich(ev)
+	got := strings.Join(enrich.Disagreements(ev).Names(), " ")
+	if want := "actor.kind actor.employer_entity data.classes"; got != want {
+		t.Errorf("%s, want %s", got, want)
+	}
+}
+
 func TestOtherFormatsAreLeftToOthers(t *testing.T) {
 	e := newEnricher(t, "format: borderwatch/rule/v1\nid: X\nsomething: [else]\n---\n# nothing\n---\n"+referenceYAML)
 	if n := len(e.People()); n != 4 {

@@ -98,8 +98,6 @@ func (e *Enricher) lookUp(address string) facts {
 	return f
 }
 
-const reasonNoDatabase = "no-database"
-
 // originOf resolves facts at t: the operator's entries are dated.
 func (e *Enricher) originOf(f *facts, t access.Millis) origin {
 	o := origin{platform: f.form == formPlatform, kind: f.kind, cloud: f.cloud, geo: f.geo, reason: f.reason,
