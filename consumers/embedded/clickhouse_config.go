@@ -43,7 +43,10 @@ type RowFilter struct {
 	Database, Table, Condition string
 }
 
-var nameRE = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
+var (
+	nameRE     = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
+	passwordRE = regexp.MustCompile(`^[A-Za-z0-9_]+$`)
+)
 
 func (u User) validate() error {
 	if !nameRE.MatchString(u.Name) {
