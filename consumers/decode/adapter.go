@@ -156,8 +156,8 @@ func noUserData(item *access.Item) {
 	item.Regions, item.Classes, item.Categories = access.EmptySet, access.EmptySet, access.EmptySet
 }
 
-// setDatasets names the data sets of an access: the first in the event's own item, the others behind it. All are kept in
-// one system and country.
+// datasets names the data sets of an access: the first in the event's own item, the others behind it. All are kept in one
+// system and country.
 type datasets struct {
 	ev      *access.Event
 	system  string
@@ -165,15 +165,19 @@ type datasets struct {
 	named   int
 }
 
-// add names one further data set, once.
+// add names one further data set, once. Those over MaxItems become one data set that is unknown, which no rule takes for
+// allowed.
 func (d *datasets) add(name string) {
-	if name == "" || d.named >= MaxItems {
+	if name == "" || d.named > MaxItems {
 		return
 	}
 	for i := range d.named {
 		if d.ev.Data.Items[i].Dataset == name {
 			return
 		}
+	}
+	if d.named == MaxItems {
+		name = ""
 	}
 	item := &d.ev.Data.Items[0]
 	if d.named > 0 {

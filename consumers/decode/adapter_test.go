@@ -2,6 +2,7 @@ package decode_test
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -54,6 +55,9 @@ func TestAdapters(t *testing.T) {
 		{"CloudTrail file of one", decode.CloudTrail, `{"Records":[` + deniedTrail + `]}`, map[string]string{"id": "d-1"}},
 		{"CloudTrail unlisted", decode.CloudTrail, strings.Replace(deniedTrail, "ListObjects", "GetSomethingNew", 1), map[string]string{
 			"action": "read", "datasets": "", "classes": "unknown"}},
+		{"CloudTrail Insights", decode.CloudTrail, `{"eventVersion":"1.07","eventTime":"2026-03-01T10:00:00Z","awsRegion":"us-east-1","eventID":"n-1","eventType":"AwsCloudTrailInsight",
+"eventSource":"s3.amazonaws.com","eventName":"GetObject","recipientAccountId":"111122223333","insightDetails":{"state":"Start"},"eventCategory":"Insight"}`, map[string]string{
+			"actor": "cloudtrail.amazonaws.com", "kind": "system", "action": "other", "datasets": "none"}},
 		{"CloudTrail copy", decode.CloudTrail, strings.NewReplacer("ListObjects", "CopyObject", `"bucketName"`, `"x-amz-copy-source":"/example-source/k","bucketName"`).Replace(deniedTrail), map[string]string{
 			"action": "copy", "datasets": "example-source", "dest": "example-honey", "stored": "unknown", "dest.country": "US"}},
 		{"audit log", decode.GCPAudit, plainAudit, map[string]string{
@@ -120,5 +124,22 @@ func TestAdapterRefusals(t *testing.T) {
 				t.Errorf("%v, want code %s of %q", err, tt.code, tt.field)
 			}
 		})
+	}
+}
+
+// More data sets than an event keeps end in one that is unknown: none is silently left out.
+func TestTooManyDatasets(t *testing.T) {
+	var names strings.Builder
+	for i := range decode.MaxItems + 100 {
+		fmt.Fprintf(&names, `"/p%d",`, i)
+	}
+	value := strings.Replace(batchTrail, `"/a",`, names.String(), 1)
+	ev, err := decodeOne(t, decode.CloudTrail, value)
+	if err != nil {
+		t.Fatal(err)
+	}
+	items := ev.Data.Items
+	if last := items[len(items)-1]; len(items) != decode.MaxItems+1 || last.Dataset != "" || last.System == "" {
+		t.Errorf("%d data sets, the last %q of %q", len(items), last.Dataset, last.System)
 	}
 }

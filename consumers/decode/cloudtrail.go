@@ -16,6 +16,7 @@ var (
 		"requestID", "eventID", "eventType", "apiVersion", "managementEvent", "readOnly", "resources",
 		"recipientAccountId", "serviceEventDetails", "sharedEventID", "vpcEndpointId", "vpcEndpointAccountId",
 		"eventCategory", "addendum", "sessionCredentialFromConsole", "edgeDeviceDetails", "tlsDetails", "eventContext",
+		"insightDetails",
 	}
 	identityMembers = []string{
 		"type", "userName", "principalId", "arn", "accountId", "accessKeyId", "sessionContext", "invokedBy",
@@ -93,7 +94,7 @@ func (t *trail) core() (err error) {
 	if t.identity, err = t.object(r.get("userIdentity"), "userIdentity"); err != nil {
 		return err
 	}
-	if t.identity.absent() {
+	if t.identity.absent() && r.get("insightDetails").absent() {
 		return &Malformed{CodeMissing, "is missing; every " + t.shape.what + " has it", "userIdentity", -1}
 	}
 	if err := t.envelope(t.identity, "userIdentity.", identityMembers); err != nil {
@@ -107,9 +108,14 @@ func (t *trail) core() (err error) {
 	return err
 }
 
-// who reads the actor: the role or account as the actor, the session's name as the session.
+// who reads the actor: the role or account as the actor, the session's name as the session. An Insights event, which
+// CloudTrail writes about unusual numbers of calls, has none.
 func (t *trail) who() {
 	actor, id := &t.ev.Actor, t.identity
+	if id.absent() {
+		actor.ID, actor.Kind = "cloudtrail.amazonaws.com", access.ActorSystem
+		return
+	}
 	arn := id.get("arn").str()
 	issuer := id.get("sessionContext", "sessionIssuer")
 	switch kind := id.get("type").str(); kind {
@@ -237,6 +243,10 @@ func (t *trail) what() {
 	item.System = t.service
 	op := awsOperations().find(strings.TrimSuffix(t.service, ".amazonaws.com"), baseName(t.operation))
 	switch {
+	case t.identity.absent():
+		ev.Action = access.ActionOther
+		noUserData(item)
+		return
 	case op == nil:
 		ev.Action = guess(t.operation)
 		t.storage(nil)

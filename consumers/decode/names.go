@@ -61,6 +61,7 @@ type names struct {
 
 	types    [access.FieldCount]access.Type
 	computed access.FieldSet // fields that a record may not give
+	perItem  uint64          // bit per field that each data item has of its own
 }
 
 // nameTable builds the table of names from the fields of the event.
@@ -85,6 +86,7 @@ func nameTable() *names {
 		}
 		if l < slotSchema && access.Field(l).Info().PerItem {
 			t.add(scopeItem, rest, l)
+			t.perItem |= 1 << l
 		}
 	}
 	for _, name := range []string{"kafka", "kafka.topic", "kafka.partition", "kafka.offset", "kafka.timestamp", "raw"} {

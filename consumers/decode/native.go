@@ -209,7 +209,7 @@ func (n *native) unknownKey(scope uint8, name string, at int) error {
 	}
 	group, rest, dotted := strings.Cut(full, ".")
 	if dotted && (group == "location" || group == "network" || group == "kafka") {
-		return &Malformed{CodeComputed, "is computed by borderwatch and cannot be given", full, at}
+		return &Malformed{CodeComputed, fmt.Sprintf("borderwatch fills in what stands here, and %q cannot be given", clip(rest)), group, at}
 	}
 	n.extra++
 	if scope == scopeItem { // items are checked one by one

@@ -40,24 +40,14 @@ func (n *native) objects(name string, one func() error) error {
 	return nil
 }
 
-// perItem are the fields that each data item has of its own.
-var perItem = func() (set uint64) {
-	for f := access.FieldNone + 1; f < access.FieldCount; f++ {
-		if f.Info().PerItem {
-			set |= 1 << f
-		}
-	}
-	return set
-}()
-
 // dataItem reads one further data set. Its fields are claimed within the item, so the record's own claims are kept
 // aside meanwhile.
 func (n *native) dataItem() error {
 	if len(n.ev.Data.Items) > MaxItems {
 		return &Malformed{CodeValue, fmt.Sprintf("has more than %d data sets", MaxItems), "data.items", n.pos}
 	}
-	kept, from := n.given&perItem, len(n.keys)
-	n.given &^= perItem
+	kept, from := n.given&n.names.perItem, len(n.keys)
+	n.given &^= n.names.perItem
 	n.ev.AddItem()
 	n.item = len(n.ev.Data.Items) - 1
 	if err := n.object(scopeItem); err != nil {
@@ -67,7 +57,7 @@ func (n *native) dataItem() error {
 		return err
 	}
 	n.keys = n.keys[:from]
-	n.given = n.given&^perItem | kept
+	n.given = n.given&^n.names.perItem | kept
 	n.item = 0
 	return nil
 }

@@ -247,7 +247,7 @@ func (s *scanner) escape(i int) (int, error) {
 	case 'u':
 		return s.unicode(i)
 	default:
-		return 0, &Malformed{CodeSyntax, fmt.Sprintf("\\%c is no escape", s.runeAt(i+1)), "", i}
+		return 0, &Malformed{CodeSyntax, fmt.Sprintf("a backslash before %q is no escape", s.runeAt(i+1)), "", i}
 	}
 	s.append(rune(c), i)
 	return 2, nil

@@ -25,7 +25,8 @@ func accessSchema() schema {
 		"schema":            schema{"const": access.SchemaV1},
 		"data.items":        schema{"$ref": "#/$defs/items"},
 		"location.evidence": schema{"$ref": "#/$defs/evidence"},
-		"raw":               false, "kafka": false, "kafka.topic": false, "kafka.partition": false, "kafka.offset": false, "kafka.timestamp": false,
+		"raw":               false,
+		"kafka":             false,
 	}
 	nested := map[string]schema{
 		"data":     {"items": schema{"$ref": "#/$defs/items"}},
@@ -60,12 +61,13 @@ func accessSchema() schema {
 		properties[group] = object
 	}
 	return schema{
-		"$schema":     "https://json-schema.org/draft/2020-12/schema",
-		"$id":         access.SchemaV1,
-		"title":       "Data-access event",
-		"description": "Who opened whose data, with what action, from where, under which approval. Every field may be written flat (\"actor.id\": …) or nested (\"actor\": {\"id\": …}), but only once. The decoder is stricter than a schema can say: duplicate keys, keys that differ from a known one only in case, invalid UTF-8, NUL, numbers written with point or exponent, size and depth are its own. It also reads a country's English name.",
-		"type":        "object",
-		"properties":  properties,
+		"$schema":           "https://json-schema.org/draft/2020-12/schema",
+		"$id":               access.SchemaV1,
+		"title":             "Data-access event",
+		"description":       "Who opened whose data, with what action, from where, under which approval. Every field may be written flat (\"actor.id\": …) or nested (\"actor\": {\"id\": …}), but only once. The decoder is stricter than a schema can say: duplicate keys, keys that differ from a known one only in case, invalid UTF-8, NUL, numbers written with point or exponent, size and depth are its own. It also reads a country's English name.",
+		"type":              "object",
+		"properties":        properties,
+		"patternProperties": schema{`^(network|kafka)\.`: false},
 		"allOf": []any{
 			schema{"required": []string{"schema"}},
 			given("event_id"), given("time"), given("source.feed"), given("actor.id"),
