@@ -2,16 +2,20 @@ package main
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 
 	"borderwatch/cmd/borderwatch/config"
 )
 
-// errNotWired ends a worker of a build without the pipeline.
-var errNotWired = errors.New("this build has no pipeline yet: only --print-config works")
-
-// runIngest runs a worker until ctx ends.
-func runIngest(_ context.Context, _ *config.Loaded, _ bool, _ *slog.Logger) error {
-	return errNotWired
+// runIngest runs a worker until ctx ends, which is no error, or until it has caught up.
+func runIngest(ctx context.Context, loaded *config.Loaded, untilCaughtUp bool, log *slog.Logger) error {
+	if err := loaded.ReadSecrets(); err != nil {
+		return usageError{err}
+	}
+	w, err := openWorker(ctx, loaded.Config, log)
+	if err != nil {
+		return err
+	}
+	defer w.close()
+	return w.run(ctx, untilCaughtUp)
 }

@@ -11,7 +11,7 @@ var cloudCalls = []struct{ source, name, caller string }{
 	{"s3.amazonaws.com", "GetObject", "role"},
 	{"s3.amazonaws.com", "PutObject", "role"},
 	{"s3.amazonaws.com", "GetBucketAcl", "cloudtrail.amazonaws.com"},
-	{"kms.amazonaws.com", "Decrypt", "AWS Internal"},
+	{"kms.amazonaws.com", "GenerateDataKey", "s3.amazonaws.com"},
 	{"kms.amazonaws.com", "GenerateDataKey", "cloudtrail.amazonaws.com"},
 	{"sts.amazonaws.com", "AssumeRole", "ec2.amazonaws.com"},
 	{"s3.amazonaws.com", "ListBucket", "role"},
@@ -60,7 +60,7 @@ func (g *Generator) cloudTrail(r *Record, id uint64) {
 }
 
 func (g *Generator) appendIdentity(b []byte, caller string, s *Service) []byte {
-	if caller != "role" && caller != "AWS Internal" {
+	if caller != "role" {
 		return append(quote(append(b, `{"type":"AWSService","invokedBy":`...), caller), '}')
 	}
 	role := "arn:aws:iam::" + cloudAccount + ":role/" + s.ID
@@ -71,11 +71,7 @@ func (g *Generator) appendIdentity(b []byte, caller string, s *Service) []byte {
 	b = text(b, "arn", role)
 	b = text(b, "accountId", cloudAccount)
 	b = text(b, "userName", s.ID)
-	b = append(b, "}}"...)
-	if caller == "AWS Internal" {
-		b = text(b, "invokedBy", caller)
-	}
-	return append(b, '}')
+	return append(b, "}}}"...)
 }
 
 func (g *Generator) appendParameters(b []byte, source string) []byte {

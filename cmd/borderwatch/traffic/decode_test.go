@@ -8,16 +8,23 @@ import (
 	"borderwatch/schemas/access"
 )
 
-// TestRecordsAreDecoded holds the traffic against the real decoders: nothing of it is malformed or unknown to them.
-func TestRecordsAreDecoded(t *testing.T) {
-	decoders := make(map[string]decode.Decoder)
+// decoders has the real decoder of each feed.
+func decoders(t *testing.T) map[string]decode.Decoder {
+	t.Helper()
+	byFeed := make(map[string]decode.Decoder)
 	for feed, adapter := range map[string]string{traffic.FeedNative: decode.Native, traffic.FeedCloudTrail: decode.CloudTrail} {
 		d, err := decode.New(adapter, decode.Feed{Name: feed})
 		if err != nil {
 			t.Fatal(err)
 		}
-		decoders[feed] = d
+		byFeed[feed] = d
 	}
+	return byFeed
+}
+
+// TestRecordsAreDecoded holds the traffic against the real decoders: nothing of it is malformed or unknown to them.
+func TestRecordsAreDecoded(t *testing.T) {
+	decoders := decoders(t)
 	g := generator(t, traffic.Options{Seed: 11, Start: start, Rate: 100, CloudTrailShare: 0.2, PlantedShare: 0.4})
 	var r traffic.Record
 	var ev access.Event

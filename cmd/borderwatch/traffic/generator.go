@@ -53,7 +53,7 @@ type Generator struct {
 	near    map[string][]int    // by region: data sets that its own people open without a second thought
 	guarded map[string][]int    // by region: its restricted data sets, or the sensitive ones where it has none
 	bulk    []int               // data about people in the US that 28 CFR 202 cares about
-	buckets []int               // what the CloudTrail feed reads
+	buckets []int               // public data, which the CloudTrail feed reads
 	ways    map[string]networks // by country
 	egress  []netip.Prefix
 	plants  []plant
@@ -101,7 +101,7 @@ func (g *Generator) index() {
 			g.workers = append(g.workers, p)
 		}
 	}
-	g.buckets = w.indexes(func(d *Dataset) bool { return !d.sensitive() })
+	g.buckets = w.indexes(func(d *Dataset) bool { return len(d.Classes) == 1 && d.Classes[0] == "public" })
 	g.bulk = w.indexes(func(d *Dataset) bool {
 		return has(d.Regions, "US") && slices.ContainsFunc(d.Categories, func(c string) bool { return has(usCategories, c) })
 	})

@@ -2,6 +2,7 @@ package traffic_test
 
 import (
 	"io/fs"
+	"os"
 	"path"
 	"testing"
 
@@ -14,10 +15,21 @@ import (
 	"borderwatch/schemas/alert"
 )
 
+// geoIPEnv names a location database to judge by as well: without one nobody works from home and some cases, which
+// need addresses abroad, are not planted.
+const geoIPEnv = "BORDERWATCH_TEST_GEOIP"
+
 // shipped is the bundle of the shipped packs and the example company.
 func shipped(t *testing.T) *bundle.Bundle {
 	t.Helper()
 	var parts []bundle.Part
+	if name := os.Getenv(geoIPEnv); name != "" {
+		data, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		parts = append(parts, bundle.Part{Role: "geoip", Path: path.Base(name), Data: data})
+	}
 	for prefix, files := range map[string]fs.FS{"packs": packs.Files, "examples": examples.Files} {
 		err := fs.WalkDir(files, ".", func(name string, entry fs.DirEntry, err error) error {
 			if err != nil || entry.IsDir() {
@@ -69,14 +81,18 @@ func TestShippedRulesSeeWhatIsPlanted(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	g, err := traffic.New(world, traffic.Options{Seed: 1, Start: start, Rate: 100, PlantedShare: 0.4})
+	if name := os.Getenv(geoIPEnv); name != "" {
+		if world.Public, err = traffic.PublicAddresses(name, world.Countries()); err != nil {
+			t.Fatal(err)
+		}
+		wants[traffic.LocationConflict] = want{alert.Alert, []string{"BASE-306"}}
+		wants[traffic.ServiceAbroad] = want{alert.Alert, []string{"BASE-309"}}
+	}
+	g, err := traffic.New(world, traffic.Options{Seed: 1, Start: start, Rate: 100, PlantedShare: 0.4, CloudTrailShare: 0.1})
 	if err != nil {
 		t.Fatal(err)
 	}
-	decoder, err := decode.New(decode.Native, decode.Feed{})
-	if err != nil {
-		t.Fatal(err)
-	}
+	decoders := decoders(t)
 	b := shipped(t)
 	var (
 		r       traffic.Record
@@ -89,7 +105,7 @@ func TestShippedRulesSeeWhatIsPlanted(t *testing.T) {
 	for range 6000 {
 		g.Next(&r)
 		ev.Reset()
-		if err := decoder.Decode(&decode.Record{Value: r.Value}, &ev); err != nil {
+		if err := decoders[r.Feed].Decode(&decode.Record{Value: r.Value}, &ev); err != nil {
 			t.Fatal(err)
 		}
 		ev.Kafka.Timestamp = access.Millis(r.Time.UnixMilli())
