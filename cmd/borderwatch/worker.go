@@ -248,14 +248,6 @@ func (w *worker) targets(ctx context.Context) (map[string][]kafka.Watermark, err
 	return targets, nil
 }
 
-// ignoreEnd drops the error that only says that ctx has ended.
-func ignoreEnd(ctx context.Context, err error) error {
-	if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
-		return nil
-	}
-	return err
-}
-
 // close releases everything in the reverse order of its opening.
 func (w *worker) close() {
 	for i := len(w.closers) - 1; i >= 0; i-- {

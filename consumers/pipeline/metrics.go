@@ -99,6 +99,9 @@ func (m *Metrics) BundleInForce(b *bundle.Bundle) {
 	}
 }
 
+// Retried counts an operation that is tried again.
+func (m *Metrics) Retried(operation string) { m.retries.WithLabelValues(operation).Inc() }
+
 // BundleRefused counts a changed bundle that was not fit for use.
 func (m *Metrics) BundleRefused() { m.refusals.Inc() }
 

@@ -54,7 +54,7 @@ func (p *partition) run(ctx context.Context) error {
 	p.worker.progress.reached(p.key.Topic, p.key.Partition, next)
 	p.metrics.stored(next, next, 0)
 
-	reader := p.worker.fetcher.NewReader(p.key.Topic, int(p.key.Partition), next, 1)
+	reader := p.worker.fetcher.NewReader(p.key.Topic, int(p.key.Partition), next, p.worker.cfg.ReadAhead)
 	sealed := make(chan *batch)
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return endOf(ctx, reader.Run(ctx)) })

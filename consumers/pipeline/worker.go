@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"iter"
 	"log/slog"
+	"strconv"
 	"sync"
 	"time"
 
@@ -24,10 +25,12 @@ type Config struct {
 	Limits          decode.Limits
 	DeadLetterTopic string // "" publishes none; the table has them all the same
 
-	MaxRows  int           // rows a batch is cut at, 262,144: smaller parts make merges dear
-	MaxBytes int64         // bytes of rows a batch is cut at, 96 MiB
-	Linger   time.Duration // age a batch is cut at, 1 s
-	Memory   int64         // bytes all batches may hold between fetch and receipt, 384 MiB
+	MaxRows   int           // rows a batch is cut at, 262,144: smaller parts make merges dear
+	MaxBytes  int64         // bytes of rows a batch is cut at, 96 MiB
+	Linger    time.Duration // age a batch is cut at, 1 s
+	ReadAhead int           // fetches of a partition that wait to be judged, 1
+	Epoch     int           // stands for the topic's id where brokers have none (before Kafka 2.8)
+	Memory    int64         // bytes all batches may hold between fetch and receipt, 384 MiB
 
 	DeadLettersInARow int           // a partition with more stops, 10,000; negative never
 	StopGrace         time.Duration // how long a running insert may go on after a stop, 20 s
@@ -39,6 +42,7 @@ func (c *Config) setDefaults() {
 	set(&c.Linger, time.Second)
 	set(&c.Memory, 384<<20)
 	set(&c.DeadLettersInARow, 10_000)
+	set(&c.ReadAhead, 1)
 	set(&c.StopGrace, 20*time.Second)
 }
 
@@ -161,7 +165,7 @@ func (w *Worker) sources(ctx context.Context) (map[string]string, error) {
 	for _, topic := range w.cfg.Topics {
 		epoch := ids[topic]
 		if epoch == "" {
-			epoch = "0"
+			epoch = strconv.Itoa(w.cfg.Epoch)
 		}
 		sources[topic] = "kafka:" + cluster + "/" + epoch
 	}
