@@ -174,13 +174,15 @@ func (l *linker) exception(x *Exception) {
 	for i, r := range l.set.Rules {
 		ids[i] = r.ID
 	}
-	for _, id := range x.Rules {
+	for i, id := range x.Rules {
 		r := l.set.Rule(id)
 		switch {
+		case strings.ContainsAny(id, "*?"):
+			l.add(At(x.rulePlaces[i], "value", "", "rules lists ids, never a wildcard like %q", id))
 		case r == nil:
-			l.add(At(x.Place("rules"), "unknown-rule", nearest(id, ids), "there is no rule %s", id))
+			l.add(At(x.rulePlaces[i], "unknown-rule", nearest(id, ids), "there is no rule %s", id))
 		case !r.Exceptions:
-			l.add(At(x.Place("rules"), "exception-refused", "", "the rule %s allows no exceptions", id))
+			l.add(At(x.rulePlaces[i], "exception-refused", "", "the rule %s allows no exceptions", id))
 		}
 	}
 	for i := range x.Tests {

@@ -206,7 +206,8 @@ type Exception struct {
 	When        []Condition
 	Tests       []Case
 
-	places map[string]Position
+	rulePlaces []Position // of Rules
+	places     map[string]Position
 }
 
 // Place tells where a key of the exception stands, the exception itself where it has none.

@@ -75,6 +75,9 @@ func nearest(word string, words []string) string {
 		if _, last, ok := strings.Cut(w, "."); ok && strings.EqualFold(word, last) {
 			d = 1 // "country" for location.country
 		}
+		if len(word) > 4 && strings.HasPrefix(w, word[:4]) {
+			d-- // "country" for countries
+		}
 		if d < distance {
 			best, distance = w, d
 		}

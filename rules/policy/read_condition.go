@@ -68,14 +68,13 @@ func (r *reader) condition(key, value *yaml.Node) (Condition, bool) {
 			return c, false
 		}
 	}
+	sound := true
 	for _, n := range nodes {
 		v, ok := r.value(&c, n)
-		if !ok {
-			return c, false
-		}
+		sound = sound && ok
 		c.Values = append(c.Values, v)
 	}
-	return c, true
+	return c, sound
 }
 
 func (r *reader) operator(key *yaml.Node, f access.Field, word string) (Op, bool) {
@@ -178,7 +177,7 @@ func (r *reader) groupFits(c *Condition, n *yaml.Node) bool {
 		ok = c.Op == Within
 	}
 	if !ok || c.Op == StartsWith {
-		r.refuse(n, "unknown-group", "", "%s %s cannot be compared with a group", c.Field, displayOp(c.Op))
+		r.refuse(n, "unknown-group", "", "%s cannot be compared with a group", strings.TrimSpace(c.Field.String()+" "+c.Op.String()))
 		return false
 	}
 	return true

@@ -13,7 +13,7 @@ var exceptionKeys = []string{"id", "title", "rules", "ticket", "requested_by", "
 
 func (o *object) exception() *Exception {
 	x := &Exception{
-		Pos: o.at(o.node), ID: o.id("id"), Title: o.text("title"), Rules: o.texts("rules"), Ticket: o.text("ticket"),
+		Pos: o.at(o.node), ID: o.id("id"), Title: o.text("title"), Ticket: o.text("ticket"),
 		RequestedBy: o.text("requested_by"), ApprovedBy: o.texts("approved_by"),
 		ValidFrom: o.day("valid_from"), ValidUntil: o.day("valid_until"), MaxMatches: o.number("max_matches"),
 		Evidence: Evidence(o.word("evidence", evidenceWords)), Licence: o.text("licence"), Reason: o.text("reason"), places: o.places,
@@ -21,9 +21,9 @@ func (o *object) exception() *Exception {
 	if x.ValidUntil < x.ValidFrom && x.ValidUntil != NoDay {
 		o.refuse(o.values["valid_until"], "value", "", "valid_until %s lies before valid_from %s", x.ValidUntil, x.ValidFrom)
 	}
-	for _, id := range x.Rules {
-		if strings.ContainsAny(id, "*?") {
-			o.refuse(o.values["rules"], "value", "", "rules lists ids, never a wildcard like %q", id)
+	if n := o.values["rules"]; n != nil {
+		for _, item := range o.list(n, "rules") {
+			x.Rules, x.rulePlaces = append(x.Rules, item.Value), append(x.rulePlaces, o.at(item))
 		}
 	}
 	if n := o.values["when"]; n != nil {
