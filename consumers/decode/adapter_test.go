@@ -55,6 +55,8 @@ func TestAdapters(t *testing.T) {
 		{"CloudTrail file of one", decode.CloudTrail, `{"Records":[` + deniedTrail + `]}`, map[string]string{"id": "d-1"}},
 		{"CloudTrail unlisted", decode.CloudTrail, strings.Replace(deniedTrail, "ListObjects", "GetSomethingNew", 1), map[string]string{
 			"action": "read", "datasets": "", "classes": "unknown"}},
+		{"CloudTrail person behind an instance role", decode.CloudTrail, strings.Replace(plainTrail, `"sourceIdentity"`, `"ec2RoleDelivery":"2.0","sourceIdentity"`, 1), map[string]string{
+			"kind": "service", "via": "ada@example.com"}},
 		{"CloudTrail Insights", decode.CloudTrail, `{"eventVersion":"1.07","eventTime":"2026-03-01T10:00:00Z","awsRegion":"us-east-1","eventID":"n-1","eventType":"AwsCloudTrailInsight",
 "eventSource":"s3.amazonaws.com","eventName":"GetObject","recipientAccountId":"111122223333","insightDetails":{"state":"Start"},"eventCategory":"Insight"}`, map[string]string{
 			"actor": "cloudtrail.amazonaws.com", "kind": "system", "action": "other", "datasets": "none"}},

@@ -6,9 +6,6 @@ import (
 	"math/bits"
 )
 
-// trailingByte returns the index of the lowest marked byte.
-func trailingByte(mark uint64) int { return bits.TrailingZeros64(mark) >> 3 }
-
 // fewKeys is the number of keys up to which comparing each with each is cheapest.
 const fewKeys = 12
 

@@ -135,7 +135,7 @@ func (n *native) member(scope uint8) error {
 	if err := n.claim(scope, l, at); err != nil {
 		return err
 	}
-	return n.value(scope, l, at)
+	return n.value(l, at)
 }
 
 // key reads a key and its colon and tells what it means.

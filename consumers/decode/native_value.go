@@ -8,22 +8,16 @@ import (
 )
 
 // value reads the value of a known key.
-func (n *native) value(scope uint8, l slot, at int) error {
-	switch {
-	case l.isGroup():
-		return n.group(l, at)
-	case l == slotSchema:
-		return n.schemaValue()
-	case l == slotItems:
-		return n.items()
-	case l == slotEvidence:
-		return n.evidence()
-	case l == slotAdded:
-		return &Malformed{CodeComputed, "is added by borderwatch and cannot be given", "", at}
+func (n *native) value(l slot, at int) error {
+	if l >= slotSchema {
+		return n.structure(l, at)
 	}
 	f := access.Field(l)
 	if n.peek() == 'n' {
 		return n.literal("null")
+	}
+	if n.names.computed.Has(f) {
+		return &Malformed{CodeComputed, "is computed by borderwatch and cannot be given", f.String(), at}
 	}
 	switch n.names.types[f] {
 	case access.Text, access.Address:
@@ -33,14 +27,26 @@ func (n *native) value(scope uint8, l slot, at int) error {
 	case access.Texts, access.Words:
 		return n.list(f)
 	}
-	if n.names.computed.Has(f) {
-		return &Malformed{CodeComputed, "is computed by borderwatch and cannot be given", f.String(), at}
-	}
 	return n.word(f)
 }
 
+// structure reads the value of a key that is no field.
+func (n *native) structure(l slot, at int) error {
+	switch l {
+	case slotSchema:
+		return n.schemaValue()
+	case slotItems:
+		return n.items()
+	case slotEvidence:
+		return n.evidence()
+	case slotAdded:
+		return &Malformed{CodeComputed, "is added by borderwatch and cannot be given", "", at}
+	}
+	return n.group(l)
+}
+
 // group reads the object of a group. null is a group without fields.
-func (n *native) group(l slot, at int) error {
+func (n *native) group(l slot) error {
 	switch {
 	case n.peek() == '{':
 		return n.object(l.scope())
@@ -81,9 +87,6 @@ func (n *native) text(f access.Field) error {
 		if err := controls(f, value, n.control); err != nil {
 			return err
 		}
-	}
-	if n.names.computed.Has(f) {
-		return &Malformed{CodeComputed, "is computed by borderwatch and cannot be given", f.String(), at}
 	}
 	return n.set(f, value, at)
 }
@@ -166,9 +169,6 @@ func (n *native) integer(f access.Field) error {
 	text, whole, err := n.number()
 	if err != nil {
 		return err
-	}
-	if n.names.computed.Has(f) {
-		return &Malformed{CodeComputed, "is computed by borderwatch and cannot be given", f.String(), at}
 	}
 	value, parseErr := strconv.ParseInt(text, 10, 64)
 	if !whole || parseErr != nil || text[0] == '-' {
