@@ -108,3 +108,19 @@ func BenchmarkOpenDatabase(b *testing.B) {
 		}
 	}
 }
+
+// BenchmarkOpenRoster reads a roster of 100,000 people.
+func BenchmarkOpenRoster(b *testing.B) {
+	var y strings.Builder
+	y.WriteString("format: borderwatch/roster/v1\npeople:\n")
+	for i := range 100_000 {
+		fmt.Fprintf(&y, "  - {id: u-%d, kind: employee, home_country: DE, groups: [analysts], covered_person: no, employment: {from: 2020-01-01}}\n", i)
+	}
+	docs := []enrich.Document{{Path: "roster.yaml", Data: []byte(y.String())}}
+	b.ReportAllocs()
+	for range b.N {
+		if e, problems := enrich.New(docs, nil, enrich.Database{}, enrich.Database{}); e == nil {
+			b.Fatal(problems)
+		}
+	}
+}

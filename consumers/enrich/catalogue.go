@@ -36,6 +36,6 @@ func (b *builder) catalogue(o object) {
 		b.add(e, "pattern", d.Pattern, func(line int) (int, bool) {
 			return b.datasets.add(d.Pattern, dated[Dataset]{d.Valid, d, line})
 		})
-		b.employers = append(b.employers, reference{e, "exporter_entity", d.Exporter})
+		b.refer(e, "exporter_entity", d.Exporter)
 	}
 }

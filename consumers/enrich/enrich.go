@@ -2,6 +2,7 @@ package enrich
 
 import (
 	"cmp"
+	"fmt"
 	"path"
 	"slices"
 	"strings"
@@ -46,10 +47,19 @@ type builder struct {
 	used      map[string]bool // address lists that a networks file names
 }
 
-// reference is a use of an entity's id, to be checked once all files are read.
+// reference is a use of an entity's id, to be checked once all files are read. It keeps no node: those of a large file
+// are garbage once the file is read.
 type reference struct {
-	object
-	key, id string
+	path         string
+	line, column int
+	key, id      string
+}
+
+func (b *builder) refer(o object, key, id string) {
+	if id != "" {
+		n := o.at(key)
+		b.employers = append(b.employers, reference{o.path, n.Line, n.Column, key, id})
+	}
 }
 
 // New reads the reference files among docs, the address lists that they name (by path relative to the bundle
@@ -72,7 +82,7 @@ func New(docs []Document, files map[string][]byte, first, second Database) (*Enr
 			b.document(o)
 		}
 	}
-	b.checkReferences()
+	b.checkReferences(&problems)
 	b.checkFiles(&problems)
 	refused := hasError(problems)
 	for i, db := range []Database{first, second} {
@@ -122,13 +132,13 @@ func (b *builder) add(o object, key, id string, put func(line int) (int, bool)) 
 }
 
 // checkReferences refuses ids of entities that no entities file has.
-func (b *builder) checkReferences() {
+func (b *builder) checkReferences(problems *[]Problem) {
 	ids := b.entities.ids()
 	for _, r := range b.employers {
-		if r.id == "" || b.entities.exact[r.id] != nil {
-			continue
+		if b.entities.exact[r.id] == nil {
+			*problems = append(*problems, Problem{Path: r.path, Line: r.line, Column: r.column, Severity: Error,
+				Message: fmt.Sprintf("%s: no entities file has an entity %q", r.key, r.id), Hint: nearest(r.id, ids)})
 		}
-		r.fail(r.at(r.key), nearest(r.id, ids), "%s: no entities file has an entity %q", r.key, r.id)
 	}
 }
 

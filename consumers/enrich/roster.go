@@ -92,7 +92,7 @@ func (b *builder) person(o object, kinds []string, standard access.ActorKind) {
 	b.add(o, "id", p.ID, func(line int) (int, bool) {
 		return b.people.add(p.ID, dated[Person]{p.Valid, p, line})
 	})
-	b.employers = append(b.employers, reference{o, "employer", p.Employer})
+	b.refer(o, "employer", p.Employer)
 }
 
 // covered reads covered_person: yes, no, or a list of {answer, basis, from, until}. A yes names its basis.

@@ -15,8 +15,9 @@ import (
 	"borderwatch/schemas/access"
 )
 
-// MaxDocumentBytes is the largest reference file: a roster of about 300,000 people.
-const MaxDocumentBytes = 64 << 20
+// MaxDocumentBytes is the largest reference file: a roster of about 100,000 people, whose nodes take some 600 MB while it
+// is read. Larger ones are split: files are read one after the other.
+const MaxDocumentBytes = 16 << 20
 
 // reader reads the YAML of one file and notes what is wrong with it.
 type reader struct {
