@@ -3,8 +3,7 @@ package store
 import (
 	"context"
 	"fmt"
-
-	"borderwatch/schemas/access"
+	"time"
 )
 
 // Range names the offsets of one recorded batch.
@@ -89,26 +88,26 @@ func (s *Store) LastReceipt(ctx context.Context, source, topic string, partition
 
 // Receipt is one stored batch that counts.
 type Receipt struct {
-	Source      string        `ch:"source"`
-	Topic       string        `ch:"topic"`
-	Partition   int32         `ch:"partition"`
-	First       int64         `ch:"first_offset"`
-	Last        int64         `ch:"last_offset"`
-	Attempt     uint16        `ch:"attempt"`
-	Bundle      string        `ch:"bundle"`
-	Events      uint32        `ch:"events"`
-	Raw         uint32        `ch:"raw"`
-	Alerts      uint32        `ch:"alerts"`
-	DeadLetters uint32        `ch:"dead_letters"`
-	Control     uint32        `ch:"control"`
-	Compacted   uint32        `ch:"compacted"`
-	LedgerIndex uint64        `ch:"ledger_index"`
-	Batch       string        `ch:"batch"` // id, hexadecimal
-	BatchTime   access.Millis `ch:"millis"`
+	Source      string    `ch:"source"`
+	Topic       string    `ch:"topic"`
+	Partition   int32     `ch:"partition"`
+	First       int64     `ch:"first_offset"`
+	Last        int64     `ch:"last_offset"`
+	Attempt     uint16    `ch:"attempt"`
+	Bundle      string    `ch:"bundle"`
+	Events      uint32    `ch:"events"`
+	Raw         uint32    `ch:"raw"`
+	Alerts      uint32    `ch:"alerts"`
+	DeadLetters uint32    `ch:"dead_letters"`
+	Control     uint32    `ch:"control"`
+	Compacted   uint32    `ch:"compacted"`
+	LedgerIndex uint64    `ch:"ledger_index"`
+	Batch       string    `ch:"batch"` // id, hexadecimal
+	BatchTime   time.Time `ch:"batch_time"`
 }
 
 const receiptColumns = "source, topic, partition, first_offset, last_offset, attempt, bundle, events, raw, alerts, dead_letters, " +
-	"control, compacted, ledger_index, lower(hex(batch_id)) AS batch, toUnixTimestamp64Milli(batch_time) AS millis"
+	"control, compacted, ledger_index, batch_time, lower(hex(batch_id)) AS batch"
 
 // maxReceipts is how many receipts one call returns at most.
 const maxReceipts = 10_000

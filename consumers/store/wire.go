@@ -22,6 +22,9 @@ type wire struct {
 	closed bool
 }
 
+// endPoll is how often a wait for the server looks if the insert was given up: ch-go reads on after such a timeout.
+const endPoll = 250 * time.Millisecond
+
 // maxIdle is how many connections per host wait for the next insert.
 const maxIdle = 8
 
@@ -91,7 +94,7 @@ func (w *wire) client(ctx context.Context, host string) (*ch.Client, error) {
 	return ch.Dial(ctx, ch.Options{
 		Address: host, User: w.opt.User, Password: w.opt.Password, TLS: w.opt.TLS, ClientName: "borderwatch",
 		Compression: compression, DialTimeout: w.opt.DialTimeout, HandshakeTimeout: w.opt.DialTimeout,
-		ReadTimeout: w.opt.InsertTimeout + 10*time.Second,
+		ReadTimeout: endPoll,
 	})
 }
 

@@ -58,7 +58,7 @@ SELECT
     argMax(nullIf(e.records, -1), rank) AS records, {{range most "dest_system" "dest_country" "dest_entity" "approval_id" "ticket_id" "gateway_decision"}}{{.}}, {{end}}
     argMax(e.why, rank) AS why, argMax({{words "e.rules"}}, rank) AS rules, argMax({{words "e.missing"}}, rank) AS missing,
     argMax(arrayMap(x -> splitByChar('=', x)[1], {{list "e.exceptions"}}), rank) AS exceptions,
-    argMax(arrayMap(x -> splitByChar('=', x, 2)[2], {{list "e.exceptions"}}), rank) AS tickets,
+    argMax(arrayMap(x -> substring(x, position(x, '=') + 1), {{list "e.exceptions"}}), rank) AS tickets,
     lower(hex(argMax(e.case_id, rank))) AS case_id, {{range most "case_kind" "bundle" "feed"}}{{.}}, {{end}}
     count() AS copies, event_id, scope, lower(hex(content)) AS content,
     {{range most "source" "topic" "partition" "offset" "kafka_time" "batch_time"}}{{.}}, {{end}}

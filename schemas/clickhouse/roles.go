@@ -34,7 +34,7 @@ const deadLetterFacts = "source, topic, partition, offset, batch_id, batch_time,
 // Roles lists the roles with the least that each needs.
 func Roles(l Layout) []Role {
 	db := l.database()
-	return []Role{ingest(db), api(db), migrate(db), partner(db), partnerVerify(db)}
+	return []Role{ingest(db), api(db), migrate(l), partner(db), partnerVerify(db)}
 }
 
 // ingest writes, and reads back what it needs for a takeover. It cannot change or delete a row.
@@ -57,14 +57,20 @@ func api(db string) Role {
 }
 
 // migrate changes the schema. It cannot read or write a row other than the record of migrations.
-func migrate(db string) Role {
-	return Role{Name: "bw_migrate", About: "borderwatch migrate", Grants: []string{
+func migrate(l Layout) Role {
+	db := l.database()
+	grants := []string{
+		"GRANT TABLE ENGINE ON MergeTree",
 		"GRANT CREATE DATABASE ON " + db + ".*",
 		"GRANT CREATE TABLE, CREATE VIEW, DROP VIEW, ALTER TABLE ON " + db + ".*",
 		"GRANT SHOW COLUMNS ON " + db + ".*",
 		"GRANT SELECT, INSERT ON " + db + ".schema_migrations",
 		"GRANT SELECT ON system.columns",
-	}}
+	}
+	if l.Cluster != "" {
+		grants = append(grants, "GRANT CLUSTER ON *.*", "GRANT TABLE ENGINE ON ReplicatedMergeTree")
+	}
+	return Role{Name: "bw_migrate", About: "borderwatch migrate", Grants: grants}
 }
 
 // partner is the independent partner's account for questions: everything but the bytes of records, no function that

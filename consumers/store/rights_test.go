@@ -1,0 +1,154 @@
+package store_test
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/ClickHouse/clickhouse-go/v2"
+
+	"borderwatch/consumers/store"
+	schema "borderwatch/schemas/clickhouse"
+)
+
+const (
+	readOnly     = 164
+	accessDenied = 497
+	outOfLimits  = 452
+	noSuchTables = 636 // merge() sees only what the account may read
+)
+
+// TestRights asks the real server, as each account, for what it needs and for what it must not get.
+func TestRights(t *testing.T) {
+	migrated(t, rightsDB)
+	if err := open(t, options(rightsDB, adminUser)).Insert(t.Context(), filled(0, 0, 10)); err != nil {
+		t.Fatal(err)
+	}
+	views := []string{"events", "distinct_events", "alerts", "cases", "dead_letters", "coverage", "batches", "batch_findings"}
+	for _, account := range []string{"bw_partner", "bw_partner_verify", "bw_api"} {
+		conn := dial(t, rightsDB, account)
+		for _, v := range views {
+			if _, err := conn.Query(t.Context(), "SELECT * FROM bw."+v+" LIMIT 1"); err != nil {
+				t.Errorf("%s cannot read %s: %v", account, v, err)
+			}
+		}
+	}
+	for _, test := range []struct {
+		account, query string
+		codes          []int32 // nil: allowed
+	}{
+		{"bw_partner", "SELECT * FROM bw.raw_rows", []int32{accessDenied}},
+		{"bw_partner", "SELECT value FROM bw.dead_letter_rows", []int32{accessDenied}},
+		{"bw_partner", "SELECT reason FROM bw.dead_letter_rows", nil},
+		{"bw_partner", "SELECT * FROM remote('127.0.0.1:9000', system.one)", []int32{accessDenied}},
+		{"bw_partner", "SELECT * FROM url('http://127.0.0.1/', CSV, 'a String')", []int32{accessDenied}},
+		{"bw_partner", "SELECT * FROM file('x.csv', CSV, 'a String')", []int32{accessDenied}},
+		{"bw_partner", "SELECT * FROM s3('https://bucket-of-nobody.s3.amazonaws.com/key', CSV, 'a String')", []int32{accessDenied}},
+		{"bw_partner", "SELECT * FROM executable('x', CSV, 'a String', (SELECT 'x' AS a))", []int32{accessDenied, readOnly}},
+		{"bw_partner", "SELECT * FROM merge('bw', 'raw_rows')", []int32{accessDenied, noSuchTables}},
+		{"bw_partner", "SELECT * FROM mergeTreeIndex('bw', 'raw_rows')", []int32{accessDenied}},
+		{"bw_partner", "SELECT * FROM system.query_log", []int32{accessDenied}},
+		{"bw_partner", "INSERT INTO bw.receipts (topic) VALUES ('x')", []int32{accessDenied, readOnly}},
+		{"bw_partner", "CREATE TABLE bw.x (a Int8) ENGINE = Memory", []int32{accessDenied, readOnly}},
+		{"bw_partner", "CREATE TEMPORARY TABLE x (a Int8)", []int32{accessDenied, readOnly}},
+		{"bw_partner", "ALTER TABLE bw.event_rows DELETE WHERE 1", []int32{accessDenied, readOnly}},
+		{"bw_partner", "DROP TABLE bw.event_rows", []int32{accessDenied, readOnly}},
+		{"bw_partner", "TRUNCATE TABLE bw.event_rows", []int32{accessDenied, readOnly}},
+		{"bw_partner", "KILL QUERY WHERE user != currentUser()", []int32{accessDenied, readOnly}},
+		{"bw_partner", "SYSTEM FLUSH LOGS", []int32{accessDenied, readOnly}},
+		{"bw_partner", "SELECT 1 SETTINGS readonly = 0", []int32{readOnly, outOfLimits}},
+		{"bw_partner", "SELECT 1 SETTINGS max_memory_usage = 90000000000", []int32{outOfLimits}},
+		{"bw_partner", "SELECT 1 SETTINGS max_execution_time = 100000", []int32{outOfLimits}},
+		{"bw_partner", "SELECT 1 SETTINGS max_execution_time = 600", nil},
+		{"bw_partner", "SELECT 1 SETTINGS log_queries = 0", []int32{outOfLimits}},
+		{"bw_partner_verify", "SELECT value FROM bw.raw_rows", nil},
+		{"bw_partner_verify", "SELECT value FROM bw.dead_letter_rows", nil},
+		{"bw_partner_verify", "INSERT INTO bw.receipts (topic) VALUES ('x')", []int32{accessDenied, readOnly}},
+		{"bw_partner_verify", "SELECT * FROM url('http://127.0.0.1/', CSV, 'a String')", []int32{accessDenied}},
+		{"bw_api", "SELECT value FROM bw.dead_letter_rows", nil},
+		{"bw_api", "SELECT value FROM bw.raw_rows", []int32{accessDenied}},
+		{"bw_api", "INSERT INTO bw.receipts (topic) VALUES ('x')", []int32{accessDenied, readOnly}},
+		{"bw_ingest", "ALTER TABLE bw.event_rows DELETE WHERE 1", []int32{accessDenied}},
+		{"bw_ingest", "ALTER TABLE bw.event_rows UPDATE severity = 'low' WHERE 1", []int32{accessDenied}},
+		{"bw_ingest", "DELETE FROM bw.alert_rows WHERE 1", []int32{accessDenied}},
+		{"bw_ingest", "DROP TABLE bw.event_rows", []int32{accessDenied}},
+		{"bw_ingest", "TRUNCATE TABLE bw.receipts", []int32{accessDenied}},
+		{"bw_migrate", "SELECT * FROM bw.event_rows", []int32{accessDenied}},
+		{"bw_migrate", "INSERT INTO bw.receipts (topic) VALUES ('x')", []int32{accessDenied}},
+		{"bw_migrate", "DROP TABLE bw.event_rows", []int32{accessDenied}},
+	} {
+		err := dial(t, rightsDB, test.account).Exec(t.Context(), test.query)
+		if test.codes == nil {
+			if err != nil {
+				t.Errorf("%s: %s: %v", test.account, test.query, err)
+			}
+			continue
+		}
+		var e *clickhouse.Exception
+		if !errors.As(err, &e) {
+			t.Errorf("%s: %s: %v, want code %v", test.account, test.query, err, test.codes)
+			continue
+		}
+		refused := false
+		for _, code := range test.codes {
+			refused = refused || e.Code == code
+		}
+		if !refused {
+			t.Errorf("%s: %s: code %d (%.120s), want one of %v", test.account, test.query, e.Code, e.Message, test.codes)
+		}
+	}
+}
+
+// TestLeastRightsSuffice runs what each program does under its own account.
+func TestLeastRightsSuffice(t *testing.T) {
+	migrated(t, rightsDB)
+	ctx := t.Context()
+	if err := schema.Migrate(ctx, dial(t, rightsDB, "bw_migrate"), schema.Options{}); err != nil {
+		t.Errorf("migrate: %v", err)
+	}
+	s := open(t, options(rightsDB, "bw_ingest"))
+	if err := s.Check(ctx); err != nil {
+		t.Errorf("check: %v", err)
+	}
+	if err := s.Insert(ctx, filled(0, 0, 10)); err != nil {
+		t.Errorf("insert: %v", err)
+	}
+	if _, err := s.Look(ctx, store.Range{Source: testSource, Topic: testTopic, Last: 9}); err != nil {
+		t.Errorf("look: %v", err)
+	}
+	if last, err := s.LastReceipt(ctx, testSource, testTopic, 0); err != nil || last != 9 {
+		t.Errorf("last receipt: %d, %v", last, err)
+	}
+	if err := s.InsertNotice(ctx, store.Notice{Kind: "k"}); err != nil {
+		t.Errorf("notice: %v", err)
+	}
+	if err := s.InsertBundle(ctx, "d", "m", map[string][]byte{"p": nil}); err != nil {
+		t.Errorf("bundle: %v", err)
+	}
+	if alerts, _, err := s.AlertsSince(ctx, store.Cursor{}, 10); err != nil || len(alerts) != 3 {
+		t.Errorf("alerts since: %d, %v", len(alerts), err)
+	}
+	api := open(t, options(rightsDB, "bw_api"))
+	if _, err := api.DeadLetters(ctx, "", "", 10); err != nil {
+		t.Errorf("dead letters: %v", err)
+	}
+	if _, err := api.Coverage(ctx, 10); err != nil {
+		t.Errorf("coverage: %v", err)
+	}
+}
+
+// TestRoleStatementsParse lets the server read the statements that an embedded one cannot run.
+func TestRoleStatementsParse(t *testing.T) {
+	conn := dial(t, rightsDB, adminUser)
+	for _, l := range []schema.Layout{{}, {Cluster: "prod"}} {
+		for _, statement := range schema.RoleStatements(l) {
+			var formatted string
+			if err := conn.QueryRow(t.Context(), "SELECT formatQuery($1)", statement).Scan(&formatted); err != nil {
+				t.Errorf("%s: %v", statement, err)
+			}
+			if (l.Cluster != "") != strings.Contains(formatted, "ON CLUSTER") {
+				t.Errorf("cluster %q: %s", l.Cluster, formatted)
+			}
+		}
+	}
+}
