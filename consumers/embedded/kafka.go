@@ -297,4 +297,3 @@ func (k *Kafka) Stop(ctx context.Context) error {
 	_ = g.Wait()
 	return errors.Join(errs...)
 }
-
