@@ -2,6 +2,7 @@ package packs_test
 
 import (
 	"io/fs"
+	"path"
 	"testing"
 
 	"borderwatch/rules/engine"
@@ -15,12 +16,12 @@ func read(t testing.TB) *policy.Set {
 	t.Helper()
 	var docs []policy.Document
 	for _, files := range []fs.FS{packs.Files, examples.Files} {
-		err := fs.WalkDir(files, ".", func(path string, d fs.DirEntry, err error) error {
-			if err != nil || d.IsDir() {
+		err := fs.WalkDir(files, ".", func(name string, d fs.DirEntry, err error) error {
+			if err != nil || d.IsDir() || path.Ext(name) != ".yaml" {
 				return err
 			}
-			data, err := fs.ReadFile(files, path)
-			docs = append(docs, policy.Document{Path: path, Data: data})
+			data, err := fs.ReadFile(files, name)
+			docs = append(docs, policy.Document{Path: name, Data: data})
 			return err
 		})
 		if err != nil {
