@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"borderwatch/consumers/embedded/embeddedtest"
 	"borderwatch/consumers/enrich"
 	"borderwatch/schemas/access"
 )
@@ -30,12 +31,12 @@ func sharedData(t testing.TB) string {
 	return ""
 }
 
-// locationDatabase reads the mmdb file that BORDERWATCH_GEOIP names.
+// locationDatabase reads the mmdb file that BORDERWATCH_GEOIP names, else the demo database.
 func locationDatabase(t testing.TB) enrich.Database {
 	t.Helper()
 	name := os.Getenv("BORDERWATCH_GEOIP")
 	if name == "" {
-		t.Skip("SKIPPED: BORDERWATCH_GEOIP names no location database")
+		name = embeddedtest.GeoIP(t)
 	}
 	data, err := os.ReadFile(name)
 	if err != nil {

@@ -1,7 +1,6 @@
 package enrich
 
 import (
-	"bufio"
 	"bytes"
 	"encoding/csv"
 	"errors"
@@ -77,16 +76,11 @@ func ImportCSV(format string, r io.Reader) ([]byte, []Problem) {
 
 type csvReader struct{ reader }
 
+// read turns the table into the mapping of a reference file, nil where it is no table.
 func (in *csvReader) read(format string, t table, r io.Reader) *yaml.Node {
-	buffered := bufio.NewReader(io.LimitReader(r, MaxDocumentBytes))
-	if mark, _ := buffered.Peek(3); string(mark) == "\xef\xbb\xbf" {
-		_, _ = buffered.Discard(3)
-	}
-	rows := csv.NewReader(buffered)
-	first, _ := buffered.Peek(4096)
-	first, _, _ = bytes.Cut(first, []byte{'\n'})
-	if bytes.Count(first, []byte{';'}) > bytes.Count(first, []byte{','}) {
-		rows.Comma = ';'
+	rows := in.open(r)
+	if rows == nil {
+		return nil
 	}
 	header, err := rows.Read()
 	if err != nil {
@@ -98,10 +92,7 @@ func (in *csvReader) read(format string, t table, r io.Reader) *yaml.Node {
 			in.fail(&yaml.Node{Line: 1, Column: i + 1}, nearest(header[i], t.columns), "unknown column %q", name)
 		}
 	}
-	lists := map[string]*yaml.Node{t.list: sequence()}
-	if format == FormatRoster {
-		lists["services"] = sequence()
-	}
+	entries, services := sequence(), sequence()
 	for {
 		row, err := rows.Read()
 		if errors.Is(err, io.EOF) {
@@ -112,20 +103,41 @@ func (in *csvReader) read(format string, t table, r io.Reader) *yaml.Node {
 			return nil
 		}
 		line, _ := rows.FieldPos(0)
-		entry, list := in.entry(header, row, line, t), t.list
-		if _, split := lists["services"]; split && isServiceRow(header, row) {
-			list = "services"
+		list := entries
+		if format == FormatRoster && isServiceRow(header, row) {
+			list = services
 		}
-		lists[list].Content = append(lists[list].Content, entry)
+		list.Content = append(list.Content, in.entry(header, row, line, t))
 	}
 	doc := mapping(1)
 	put(doc, "format", scalar(format, 1, 1))
-	for _, name := range []string{t.list, "services"} {
-		if list := lists[name]; list != nil && len(list.Content) > 0 {
-			put(doc, name, list)
-		}
+	if len(entries.Content) > 0 {
+		put(doc, t.list, entries)
+	}
+	if len(services.Content) > 0 {
+		put(doc, "services", services)
 	}
 	return doc
+}
+
+// open finds out how the columns are separated and passes over a byte order mark.
+func (in *csvReader) open(r io.Reader) *csv.Reader {
+	data, err := io.ReadAll(io.LimitReader(r, MaxDocumentBytes+1))
+	if err != nil {
+		in.fail(nil, "", "cannot be read: %v", err)
+		return nil
+	}
+	if len(data) > MaxDocumentBytes {
+		in.fail(nil, "split it into several tables", "the table has more than %d bytes", MaxDocumentBytes)
+		return nil
+	}
+	data = bytes.TrimPrefix(data, []byte("\xef\xbb\xbf"))
+	rows := csv.NewReader(bytes.NewReader(data))
+	first, _, _ := bytes.Cut(data, []byte{'\n'})
+	if bytes.Count(first, []byte{';'}) > bytes.Count(first, []byte{','}) {
+		rows.Comma = ';'
+	}
+	return rows
 }
 
 // entry turns one row into a mapping whose nodes carry the place in the table.
