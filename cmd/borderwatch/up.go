@@ -1,0 +1,54 @@
+package main
+
+import (
+	"time"
+
+	"github.com/spf13/cobra"
+)
+
+// upFlags are the flags of up.
+type upFlags struct {
+	dir      string
+	bundle   string
+	geoip    string
+	rate     float64
+	seed     uint64
+	duration time.Duration
+	fresh    bool
+	json     bool
+	quiet    bool
+	port     int
+}
+
+func newUp() *cobra.Command {
+	var f upFlags
+	cmd := &cobra.Command{
+		Use:   "up",
+		Short: "Run everything on this machine: broker, ClickHouse, pipeline and sample traffic",
+		Long: `up fetches what it needs once, starts a real ClickHouse and a broker, judges
+sample traffic of a fictitious company by the shipped rules, and shows the alerts
+as they arrive. Ctrl-C stops it; the next up goes on where it was.
+
+The rules, exceptions and reference files lie in a folder that up names: change
+one while it runs and the next batch is judged by it.`,
+		Example: `  borderwatch up
+  borderwatch up --for 90s --json | jq .why
+  borderwatch up --fresh --rate 500`,
+		Args: usageArgs(cobra.NoArgs),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return runUp(cmd.Context(), &f, cmd.OutOrStdout(), cmd.ErrOrStderr())
+		},
+	}
+	flags := cmd.Flags()
+	flags.DurationVar(&f.duration, "for", 0, "end by itself after this `time` (default: at Ctrl-C)")
+	flags.BoolVar(&f.json, "json", false, "write one JSON object per alert to standard output and all else to standard error")
+	flags.BoolVar(&f.fresh, "fresh", false, "start over: throw away what an earlier up stored")
+	flags.StringVar(&f.dir, "dir", "", "keep everything in this `folder` (default: borderwatch/up in the user's cache)")
+	flags.StringVar(&f.bundle, "bundle", "", "judge by the files in this `folder` (default: the shipped rules and the example company)")
+	flags.StringVar(&f.geoip, "geoip", "", "country database in MaxMind DB format (default: a free one, fetched once)")
+	flags.Float64Var(&f.rate, "rate", 20, "sample events a second")
+	flags.Uint64Var(&f.seed, "seed", 1, "seed of the sample traffic")
+	flags.BoolVar(&f.quiet, "no-traffic", false, "make no sample traffic: judge what you produce yourself")
+	flags.IntVar(&f.port, "port", 0, "first of four `port`s in a row: ClickHouse native, ClickHouse HTTP, Kafka, metrics (default: free ones, kept for the next up)")
+	return cmd
+}

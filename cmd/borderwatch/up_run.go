@@ -1,0 +1,241 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"borderwatch/cmd/borderwatch/config"
+	"borderwatch/cmd/borderwatch/traffic"
+	"borderwatch/consumers/embedded"
+	"borderwatch/consumers/kafka"
+	"borderwatch/consumers/store"
+	schema "borderwatch/schemas/clickhouse"
+)
+
+// The topics of up and their partitions.
+const (
+	upTopic           = "access-events"
+	upCloudTrailTopic = "cloudtrail"
+	upPartitions      = 2
+)
+
+// upRetention bounds each partition of the broker on disk: what is older was stored long ago.
+const upRetention = 256 << 20
+
+// local is what up runs on this machine.
+type local struct {
+	flags      *upFlags
+	home       *home
+	log        *slog.Logger
+	stdout     io.Writer
+	stderr     io.Writer
+	geoip      string
+	bundle     string
+	clickhouse *embedded.ClickHouse
+	broker     *embedded.Broker
+}
+
+// runUp starts the servers in the order in which they need each other, then the worker, the traffic and the list of
+// alerts, and stops them in the reverse order.
+func runUp(ctx context.Context, f *upFlags, stdout, stderr io.Writer) error {
+	if f.duration > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, f.duration)
+		defer cancel()
+	}
+	u := &local{flags: f, stdout: stdout, stderr: stderr}
+	u.log = slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
+	err := u.start(ctx)
+	if err == nil {
+		err = u.work(ctx)
+	}
+	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*stopTimeout)
+	defer cancel()
+	if stopErr := u.stop(stop); stopErr != nil {
+		err = errors.Join(err, stopErr)
+	}
+	if ctx.Err() != nil && (err == nil || errors.Is(err, ctx.Err())) {
+		u.say("Stopped. The next up goes on from here.")
+		return nil
+	}
+	return err
+}
+
+func (u *local) say(format string, args ...any) { fmt.Fprintf(u.stderr, format+"\n", args...) }
+
+// start prepares the folder and starts ClickHouse and the broker.
+func (u *local) start(ctx context.Context) (err error) {
+	if u.home, err = openHome(u.flags.dir, u.flags.fresh); err != nil {
+		return err
+	}
+	if err := u.pieces(ctx); err != nil {
+		return err
+	}
+	if err := u.startClickHouse(ctx); err != nil {
+		return err
+	}
+	if err := u.startBroker(ctx); err != nil {
+		return err
+	}
+	return u.migrate(ctx)
+}
+
+// pieces fetches the location database and lays out the bundle folder.
+func (u *local) pieces(ctx context.Context) (err error) {
+	if u.geoip = u.flags.geoip; u.geoip == "" {
+		if u.geoip, err = embedded.GeoIPDatabase(ctx, u.stderr); err != nil {
+			return err
+		}
+	}
+	if u.bundle = u.flags.bundle; u.bundle == "" {
+		u.bundle, err = u.home.bundle()
+	}
+	return err
+}
+
+func (u *local) startClickHouse(ctx context.Context) error {
+	u.clickhouse = embedded.NewClickHouse(embedded.ClickHouseConfig{
+		Dir: filepath.Join(u.home.dir, "clickhouse"), TCPPort: u.port("clickhouse", 0), HTTPPort: u.port("clickhouse-http", 1),
+		Users: u.home.accounts(), Progress: u.stderr, Logger: u.log,
+	})
+	if err := u.clickhouse.Start(ctx); err != nil {
+		return err
+	}
+	u.keep("clickhouse", u.clickhouse.Addr())
+	u.keep("clickhouse-http", u.clickhouse.HTTPAddr())
+	return nil
+}
+
+func (u *local) startBroker(ctx context.Context) error {
+	u.broker = embedded.NewBroker(embedded.BrokerConfig{
+		Dir: filepath.Join(u.home.dir, "broker"), Ports: []int{u.port("kafka", 2)}, RetentionBytes: upRetention,
+		Topics: []embedded.Topic{{Name: upTopic, Partitions: upPartitions}, {Name: upCloudTrailTopic, Partitions: 1}},
+	})
+	if err := u.broker.Start(ctx); err != nil {
+		return err
+	}
+	u.keep("kafka", u.broker.Addrs()[0])
+	return nil
+}
+
+// port is the port of a server: one in a row from --port, that of the last up, or a free one.
+func (u *local) port(name string, offset int) int {
+	if u.flags.port > 0 {
+		return u.flags.port + offset
+	}
+	return u.home.state.Ports[name]
+}
+
+// keep remembers a port for the next up, so that saved addresses stay right.
+func (u *local) keep(name, address string) {
+	if addr, err := net.ResolveTCPAddr("tcp", address); err == nil {
+		u.home.state.Ports[name] = addr.Port
+	}
+}
+
+func (u *local) migrate(ctx context.Context) error {
+	conn, err := store.Dial(u.storeOptions(accountMigrate))
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	if err := schema.Migrate(ctx, conn, schema.Options{}); err != nil {
+		return fmt.Errorf("migrate: %w", err)
+	}
+	return u.home.save()
+}
+
+func (u *local) storeOptions(account string) store.Options {
+	return store.Options{Hosts: []string{u.clickhouse.Addr()}, User: account, Password: u.home.state.Passwords[account]}
+}
+
+// work runs the worker, the traffic and the list of alerts until ctx ends.
+func (u *local) work(ctx context.Context) error {
+	w, err := openWorker(ctx, u.config(), u.log)
+	if err != nil {
+		return err
+	}
+	defer w.close()
+	reader, err := store.New(u.storeOptions(accountAPI))
+	if err != nil {
+		return err
+	}
+	defer reader.Close()
+	u.welcome(w)
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return u.clickhouse.Run(ctx) })
+	g.Go(func() error { return u.broker.Run(ctx) })
+	g.Go(func() error { return w.run(ctx, false) })
+	g.Go(func() error { return u.follow(ctx, reader) })
+	if !u.flags.quiet {
+		g.Go(func() error { return u.traffic(ctx) })
+	}
+	return g.Wait()
+}
+
+// config is that of a worker on this machine.
+func (u *local) config() config.Config {
+	c := config.Default()
+	c.Kafka.Brokers, c.Kafka.Topics = u.broker.Addrs(), []string{upTopic}
+	c.Feeds = []config.Feed{{Name: "cloudtrail", Adapter: "cloudtrail", Topic: upCloudTrailTopic}}
+	c.ClickHouse.Hosts = []string{u.clickhouse.Addr()}
+	c.ClickHouse.Username, c.ClickHouse.Password = accountIngest, config.Secret(u.home.state.Passwords[accountIngest])
+	c.Bundle = config.Bundle{Dir: u.bundle, GeoIP: u.geoip, Reload: 2 * time.Second}
+	c.Ledger.Dir = filepath.Join(u.home.dir, "ledger")
+	c.HTTP.Listen = net.JoinHostPort("127.0.0.1", fmt.Sprint(u.port("metrics", 3)))
+	return c
+}
+
+// traffic makes the sample traffic of the bundle's company.
+func (u *local) traffic(ctx context.Context) error {
+	world, err := traffic.Collect(os.DirFS(u.bundle))
+	if err != nil {
+		return err
+	}
+	if world.Public, err = traffic.PublicAddresses(u.geoip, world.Countries()); err != nil {
+		return err
+	}
+	generator, err := traffic.New(world, traffic.Options{
+		Seed: u.flags.seed, Start: time.Now(), Rate: u.flags.rate, CloudTrailShare: 0.1, PlantedShare: traffic.DefaultPlantedShare,
+	})
+	if err != nil {
+		return err
+	}
+	client, err := kafka.New(kafka.Config{Brokers: u.broker.Addrs()})
+	if err != nil {
+		return err
+	}
+	sink := &kafkaSink{client: client, topics: map[string]string{traffic.FeedNative: upTopic, traffic.FeedCloudTrail: upCloudTrailTopic}}
+	if err := sink.open(ctx, 0); err != nil {
+		return ignoreEnd(ctx, err)
+	}
+	run := generation{generator: generator, sink: sink, rate: u.flags.rate, paced: true}
+	err = run.run(ctx)
+	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
+	defer cancel()
+	return errors.Join(err, ignoreEnd(ctx, sink.close(stop)))
+}
+
+// stop ends the servers that still run and keeps the state for the next up.
+func (u *local) stop(ctx context.Context) error {
+	var errs []error
+	if u.broker != nil {
+		errs = append(errs, u.broker.Stop(ctx))
+	}
+	if u.clickhouse != nil {
+		errs = append(errs, u.clickhouse.Stop(ctx))
+	}
+	if u.home != nil {
+		errs = append(errs, u.home.close())
+	}
+	return errors.Join(errs...)
+}
