@@ -1,6 +1,8 @@
 package decode
 
 import (
+	"maps"
+	"slices"
 	"strings"
 
 	"borderwatch/schemas/access"
@@ -57,6 +59,7 @@ func (l slot) name() string {
 // names is what the keys of a native record mean, by scope.
 type names struct {
 	slots  [scopeCount]map[string]slot
+	known  [scopeCount][]string          // the keys of slots
 	quoted [scopeCount][slotCount]string // the key and its colon, as most records write it; "" where it is not written so
 
 	types    [access.FieldCount]access.Type
@@ -92,6 +95,9 @@ func nameTable() *names {
 	for _, name := range []string{"kafka", "kafka.topic", "kafka.partition", "kafka.offset", "kafka.timestamp", "raw"} {
 		t.slots[scopeRecord][name] = slotAdded
 	}
+	for scope := range t.slots {
+		t.known[scope] = slices.Sorted(maps.Keys(t.slots[scope]))
+	}
 	return t
 }
 
@@ -105,14 +111,10 @@ func (t *names) add(scope uint8, name string, l slot) {
 
 // otherCase returns the known name that differs from the given unknown one only in case.
 func (t *names) otherCase(scope uint8, name string) (string, bool) {
-	lower := strings.ToLower(name)
-	if _, ok := t.slots[scope][lower]; ok {
-		return lower, true
-	}
-	if lower == name && isASCII(name) {
+	if isLower(name) {
 		return "", false
 	}
-	for known := range t.slots[scope] { // letters such as the Kelvin sign fold, but have no ASCII lower case
+	for _, known := range t.known[scope] { // EqualFold knows letters such as the Kelvin sign too
 		if strings.EqualFold(known, name) {
 			return known, true
 		}
@@ -120,9 +122,10 @@ func (t *names) otherCase(scope uint8, name string) (string, bool) {
 	return "", false
 }
 
-func isASCII(s string) bool {
-	for i := range len(s) {
-		if s[i] >= 0x80 {
+// isLower reports whether a name has neither capitals nor anything beyond ASCII, so that it can fold to no other.
+func isLower(name string) bool {
+	for i := range len(name) {
+		if c := name[i]; c >= 0x80 || c >= 'A' && c <= 'Z' {
 			return false
 		}
 	}

@@ -109,7 +109,9 @@ func readOperations(text string) (*operations, error) {
 		}
 		for service := range strings.SplitSeq(column[0], ",") {
 			for pattern := range strings.SplitSeq(column[1], ",") {
-				o.add(service, pattern, op)
+				if err := o.add(service, pattern, op); err != nil {
+					return nil, fmt.Errorf("line %d: %w", line, err)
+				}
 			}
 		}
 	}
@@ -132,16 +134,20 @@ func newOperation(column []string) (operation, error) {
 	return op, nil
 }
 
-func (o *operations) add(service, pattern string, op operation) {
+func (o *operations) add(service, pattern string, op operation) error {
 	op.pattern = pattern
 	if strings.Contains(pattern, "*") {
 		o.patterns[service] = append(o.patterns[service], &op)
-		return
+		return nil
+	}
+	if o.exact[service][pattern] != nil {
+		return fmt.Errorf("%s %s is listed twice", service, pattern)
 	}
 	if o.exact[service] == nil {
 		o.exact[service] = map[string]*operation{}
 	}
 	o.exact[service][pattern] = &op
+	return nil
 }
 
 // verbs tell what an operation that no table lists probably does. They never say that it touches no user data.

@@ -27,9 +27,16 @@ type key struct {
 	pos   int
 }
 
+// maxKept is how many bytes, keys or nodes a decoder keeps room for between records, so that one freak record does not
+// hold memory for ever.
+const maxKept = 1 << 16
+
 // open starts a new text. It checks size and UTF-8, so that the rest of the scanner only sees valid text.
 func (s *scanner) open(data []byte, limits Limits) error {
 	s.data, s.pos, s.depth, s.maxDepth = data, 0, 0, limits.MaxDepth
+	if cap(s.arena) > maxKept || cap(s.keys) > maxKept {
+		s.arena, s.keys, s.seen = nil, nil, nil
+	}
 	s.arena, s.keys = s.arena[:0], s.keys[:0]
 	if len(data) > limits.MaxBytes {
 		return &Malformed{CodeTooLarge, fmt.Sprintf("the record has %d bytes, the limit is %d", len(data), limits.MaxBytes), "", -1}

@@ -74,17 +74,19 @@ func (a *adapter) accesses(payload ref, ev *access.Event) {
 
 // reasons joins the justifications: "TYPE: detail; TYPE: detail".
 func (a *adapter) reasons(list ref) string {
-	var all string
+	from := len(a.arena)
 	for r := list.first(); r.at != 0; r = r.following() {
-		kind, detail := r.get("type").str(), r.get("detail").str()
-		one := firstOf(kind, detail)
-		if kind != "" && detail != "" {
-			one = a.join(kind, ": ", detail)
+		separator := "; "
+		for _, part := range [...]string{r.get("type").prose(), r.get("detail").prose()} {
+			if part == "" {
+				continue
+			}
+			if len(a.arena) > from {
+				a.arena = append(a.arena, separator...)
+			}
+			a.arena = append(a.arena, part...)
+			separator = ": "
 		}
-		if all != "" {
-			one = a.join(all, "; ", one)
-		}
-		all = one
 	}
-	return all
+	return view(a.arena[from:])
 }

@@ -3,6 +3,8 @@ package decode
 import (
 	"strconv"
 	"strings"
+
+	"borderwatch/schemas/access"
 )
 
 // tree is a parsed record of a foreign format, in nodes that are reused from record to record.
@@ -23,6 +25,9 @@ type node struct {
 
 // parse reads the whole record. Node 1 is the root.
 func (t *tree) parse(data []byte, limits Limits) error {
+	if cap(t.nodes) > maxKept {
+		t.nodes = nil
+	}
 	t.nodes = append(t.nodes[:0], node{})
 	if err := t.open(data, limits); err != nil {
 		return err
@@ -157,6 +162,14 @@ func (r ref) following() ref { return ref{r.tree, r.node().next} }
 // str returns the text of a string that holds no control character, else "".
 func (r ref) str() string {
 	if r.at == 0 || r.node().kind != '"' || r.node().control {
+		return ""
+	}
+	return r.node().text
+}
+
+// prose returns a text that may have line breaks and tabs, but no other control character; else "".
+func (r ref) prose() string {
+	if r.at == 0 || r.node().kind != '"' || controls(access.FieldJustification, r.node().text, 0) != nil {
 		return ""
 	}
 	return r.node().text
