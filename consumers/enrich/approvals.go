@@ -14,8 +14,8 @@ type Approval struct {
 	Valid    Span
 }
 
-// approvals reads one borderwatch/approvals/v1 document.
-func (b *builder) approvalsDocument(o object) {
+// readApprovals reads one borderwatch/approvals/v1 document.
+func (b *builder) readApprovals(o object) {
 	b.haveApprovals = true
 	o.only("format", "version", "approvals")
 	for _, e := range o.objects("approvals") {
@@ -29,9 +29,7 @@ func (b *builder) approvalsDocument(o object) {
 		}
 		e.required("from")
 		e.required("until")
-		b.add(e, "id", a.ID, func(line int) (int, bool) {
-			return b.approvals.add(a.ID, dated[Approval]{a.Valid, a, line})
-		})
+		add(&b.approvals, e, "id", a.ID, a.Valid, a)
 	}
 }
 

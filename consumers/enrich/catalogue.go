@@ -19,8 +19,8 @@ type Dataset struct {
 var datasetKeys = []string{"pattern", "title", "system", "subject_regions", "classes", "categories", "form",
 	"storage_country", "storage_region", "exporter_entity", "from", "until"}
 
-// catalogue reads one borderwatch/catalogue/v1 document.
-func (b *builder) catalogue(o object) {
+// readCatalogue reads one borderwatch/catalogue/v1 document.
+func (b *builder) readCatalogue(o object) {
 	o.only("format", "version", "datasets")
 	for _, e := range o.objects("datasets") {
 		e.only(datasetKeys...)
@@ -33,9 +33,7 @@ func (b *builder) catalogue(o object) {
 			Storage:    e.placeOf("storage_country", "storage_region"),
 			Exporter:   e.text("exporter_entity"), Valid: e.span(),
 		}
-		b.add(e, "pattern", d.Pattern, func(line int) (int, bool) {
-			return b.datasets.add(d.Pattern, dated[Dataset]{d.Valid, d, line})
-		})
+		add(&b.datasets, e, "pattern", d.Pattern, d.Valid, d)
 		b.refer(e, "exporter_entity", d.Exporter)
 	}
 }

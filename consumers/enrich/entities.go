@@ -14,8 +14,8 @@ type Entity struct {
 // EntityRoles are the roles of an entity: those of Art. 4 and 28 GDPR, and vendor for any other company.
 var EntityRoles = []string{"controller", "joint_controller", "processor", "sub_processor", "vendor", "authority"}
 
-// entities reads one borderwatch/entities/v1 document.
-func (b *builder) entitiesDocument(o object) {
+// readEntities reads one borderwatch/entities/v1 document.
+func (b *builder) readEntities(o object) {
 	o.only("format", "version", "entities")
 	for _, e := range o.objects("entities") {
 		e.only("id", "title", "country", "role", "from", "until")
@@ -27,8 +27,6 @@ func (b *builder) entitiesDocument(o object) {
 		if n.ID != "" && n.ID[len(n.ID)-1] == '*' {
 			e.fail(e.at("id"), "", "id: an entity needs an exact id")
 		}
-		b.add(e, "id", n.ID, func(line int) (int, bool) {
-			return b.entities.add(n.ID, dated[Entity]{n.Valid, n, line})
-		})
+		add(&b.entities, e, "id", n.ID, n.Valid, n)
 	}
 }

@@ -118,8 +118,8 @@ func (g *geo) record(result maxminddb.Result) error {
 	if err := result.Decode(&fields); err != nil {
 		return err
 	}
-	r := geoRecord{place: placeOf(fields)}
-	r.asn, r.org = networkOf(fields)
+	r := geoRecord{place: recordPlace(fields)}
+	r.asn, r.org = recordNetwork(fields)
 	g.records[result.Offset()] = r
 	g.info.Countries = g.info.Countries || r.place != 0
 	g.info.ASNs = g.info.ASNs || r.asn != 0
@@ -137,9 +137,9 @@ func (g *geo) find(ip netip.Addr) geoRecord {
 	return g.records[result.Offset()]
 }
 
-// placeOf reads country.iso_code, or a flat country_code or country. The registered country of a network is no
+// recordPlace reads country.iso_code, or a flat country_code or country. The registered country of a network is no
 // evidence of where it is used and is not read.
-func placeOf(fields map[string]any) access.Place {
+func recordPlace(fields map[string]any) access.Place {
 	if c, ok := fields["country"].(map[string]any); ok {
 		code, _ := c["iso_code"].(string)
 		return geoPlace(code)
@@ -169,8 +169,8 @@ func geoPlace(code string) access.Place {
 	return p
 }
 
-// networkOf reads the autonomous system: MaxMind's names, or the flat asn and as_name ("AS64500" or a number).
-func networkOf(fields map[string]any) (asn uint32, org string) {
+// recordNetwork reads the autonomous system: MaxMind's names, or the flat asn and as_name ("AS64500" or a number).
+func recordNetwork(fields map[string]any) (asn uint32, org string) {
 	for _, key := range []string{"autonomous_system_number", "asn"} {
 		switch v := fields[key].(type) {
 		case uint64:

@@ -8,7 +8,6 @@ import (
 	"io"
 	"strings"
 
-	"github.com/gaissmai/bart"
 	"go.yaml.in/yaml/v3"
 )
 
@@ -58,8 +57,7 @@ func ImportCSV(format string, r io.Reader) ([]byte, []Problem) {
 		return nil, problems
 	}
 	if o, ok := in.object(doc); ok {
-		b := &builder{Enricher: &Enricher{sites: sites{table: new(bart.Table[int32])}, lists: newLists()}, used: map[string]bool{}}
-		b.document(o)
+		newBuilder(nil).document(o)
 	}
 	if hasError(problems) {
 		return nil, problems

@@ -40,9 +40,9 @@ func (s kindSet) first() access.NetworkKind {
 	return access.NetworkUnknown
 }
 
-// list reads one entry {name, file, kind, source, checked} and the address list it names. Kind cloud is a CSV of
+// readList reads one entry {name, file, kind, source, checked} and the address list it names. Kind cloud is a CSV of
 // prefix,country as clouds publish it (RFC 8805); its prefixes count as hosting.
-func (b *builder) list(o object) {
+func (b *builder) readList(o object) {
 	o.only("name", "file", "kind", "source", "checked")
 	o.required("name")
 	kinds := append([]string{"cloud"}, access.NetworkKinds.Words()[2:]...) // corporate is for the operator's own sites

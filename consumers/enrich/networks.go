@@ -107,8 +107,8 @@ func (s *sites) at(i int32, t access.Millis) *Site {
 	return nil
 }
 
-// networksDocument reads one borderwatch/networks/v1 document.
-func (b *builder) networksDocument(o object) {
+// readNetworks reads one borderwatch/networks/v1 document.
+func (b *builder) readNetworks(o object) {
 	o.only("format", "version", "sites", "lists")
 	for _, e := range o.objects("sites") {
 		e.only("name", "kind", "country", "region", "prefixes", "from", "until")
@@ -131,6 +131,6 @@ func (b *builder) networksDocument(o object) {
 		}
 	}
 	for _, e := range o.objects("lists") {
-		b.list(e)
+		b.readList(e)
 	}
 }

@@ -1,6 +1,8 @@
 package enrich
 
 import (
+	"go.yaml.in/yaml/v3"
+
 	"borderwatch/schemas/access"
 )
 
@@ -63,18 +65,18 @@ func (p *Person) EmploymentAt(t access.Millis) access.Employment {
 var rosterKeys = []string{"id", "title", "kind", "employer", "home_country", "home_region", "office_country",
 	"covered_person", "employment", "groups", "from", "until"}
 
-// roster reads one borderwatch/roster/v1 document.
-func (b *builder) roster(o object) {
+// readRoster reads one borderwatch/roster/v1 document.
+func (b *builder) readRoster(o object) {
 	o.only("format", "version", "people", "services")
 	for _, e := range o.objects("people") {
-		b.person(e, []string{"employee", "contractor", "vendor"}, access.ActorUnknown)
+		b.readPerson(e, []string{"employee", "contractor", "vendor"}, access.ActorUnknown)
 	}
 	for _, e := range o.objects("services") {
-		b.person(e, []string{"service", "system"}, access.ActorService)
+		b.readPerson(e, []string{"service", "system"}, access.ActorService)
 	}
 }
 
-func (b *builder) person(o object, kinds []string, standard access.ActorKind) {
+func (b *builder) readPerson(o object, kinds []string, standard access.ActorKind) {
 	o.only(rosterKeys...)
 	p := Person{ID: o.required("id"), Title: o.text("title"), Employer: o.text("employer"), Kind: standard,
 		Home: o.placeOf("home_country", "home_region"), Office: o.country("office_country"), Groups: o.texts("groups"), Valid: o.span()}
@@ -89,9 +91,7 @@ func (b *builder) person(o object, kinds []string, standard access.ActorKind) {
 	}
 	p.covered = o.covered()
 	p.employment = o.employment()
-	b.add(o, "id", p.ID, func(line int) (int, bool) {
-		return b.people.add(p.ID, dated[Person]{p.Valid, p, line})
-	})
+	add(&b.people, o, "id", p.ID, p.Valid, p)
 	b.refer(o, "employer", p.Employer)
 }
 
@@ -99,7 +99,7 @@ func (b *builder) person(o object, kinds []string, standard access.ActorKind) {
 func (o object) covered() []covered {
 	var out []covered
 	for _, n := range o.list("covered_person") {
-		if n.Kind == scalarNode {
+		if n.Kind == yaml.ScalarNode {
 			i, ok := access.Answers.Parse(n.Value)
 			switch {
 			case !ok:

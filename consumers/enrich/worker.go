@@ -2,6 +2,7 @@ package enrich
 
 import (
 	"hash/maphash"
+	"strings"
 
 	"borderwatch/schemas/access"
 )
@@ -144,6 +145,12 @@ func (w *Worker) listOrigin(list string, t access.Millis) (found origin) {
 	return found
 }
 
+// cutList takes the first element off a comma-separated list.
+func cutList(s string) (first, rest string) {
+	first, rest, _ = strings.Cut(s, ",")
+	return strings.TrimSpace(first), rest
+}
+
 // merge joins a further address of a list, false where the two are not in one country.
 func (o *origin) merge(next *origin) bool {
 	switch {
@@ -162,16 +169,4 @@ func (o *origin) merge(next *origin) bool {
 		*o = *next
 	}
 	return true
-}
-
-// WhereIs tells what the bundle says of an address at t, for tools that explain or propose: the kind of network, the
-// operator's site if there is one, the country that counts for a service and whether databases disagree about it.
-func (e *Enricher) WhereIs(address string, t access.Millis) (kind access.NetworkKind, site Site, countries access.CountrySet, contested bool) {
-	f := e.lookUp(address)
-	o := e.originOf(&f, t)
-	if o.site != nil {
-		site = *o.site
-	}
-	countries, contested = o.place(true)
-	return o.kind, site, countries, contested
 }
