@@ -289,3 +289,30 @@ func TestGlobalServiceRecordHasNoPlace(t *testing.T) {
 		}
 	}
 }
+
+// TestAllEvidenceIsKept gives an event every piece of evidence there can be.
+func TestAllEvidenceIsKept(t *testing.T) {
+	e := newEnricher(t, `
+format: borderwatch/roster/v1
+people: [{id: u-1, kind: employee, home_country: IE, office_country: FR}]
+---
+format: borderwatch/networks/v1
+sites: [{name: remote access of the lab, kind: egress, country: SE, prefixes: [11.0.3.0/24]}]
+`)
+	ev := newEvent()
+	ev.Source.Address, ev.Presence.ClientAddress = disputed, publicDE
+	ev.Declared.Physical, ev.Declared.Office = place(t, "EUR"), place(t, "PL")
+	ev.Presence.Device, ev.Presence.Badge = place(t, "DE"), place(t, "DE")
+	e.Enrich(ev)
+	var got []string
+	for _, evidence := range ev.Location.Evidence[:ev.Location.EvidenceCount] {
+		got = append(got, evidence.Kind.String()+" "+evidence.Place.String())
+	}
+	want := "declared EUR, prefix SE, address DE, address-2 NL, address DE, address-2 DE, device DE, badge DE, office PL, office FR, roster IE"
+	if strings.Join(got, ", ") != want {
+		t.Errorf("%s\nwant %s", strings.Join(got, ", "), want)
+	}
+	if l := &ev.Location; l.Verdict != access.LocationAgree || l.Candidates.String() != "DE" || l.Expected != access.ExpectedAway {
+		t.Errorf("%s in %s, %s", l.Verdict, l.Candidates, l.Expected)
+	}
+}

@@ -177,8 +177,9 @@ type Location struct {
 	EvidenceCount          uint8
 }
 
-// MaxEvidence is the most pieces of evidence that one event has.
-const MaxEvidence = 8
+// MaxEvidence is the most pieces of evidence that one event has: an address behind a remote access and the client's own,
+// each with a prefix and two databases, and declaration, device, badge, two offices and the roster.
+const MaxEvidence = 12
 
 // Evidence is one piece of evidence about a place, or one expectation.
 type Evidence struct {
