@@ -19,6 +19,13 @@ var ErrFenced = errors.New("fenced: this member is not in the group's current ge
 // not own. Brokers accept such commits, so it is refused on this side.
 var ErrNotAssigned = errors.New("partition is not assigned to this member")
 
+// ErrGroupClosed is what Group.Next returns after Group.Close.
+var ErrGroupClosed = kafkago.ErrGroupClosed
+
+// ErrUnknownTopic reports a topic or partition that does not exist, or that
+// the user may not see.
+var ErrUnknownTopic error = kafkago.UnknownTopicOrPartition
+
 // OutOfRange reports that the requested offset is not in the log: the records
 // were removed (Offset < LogStart) or the log was truncated or recreated
 // (Offset > HighWatermark). The fetcher never moves the offset itself.

@@ -189,6 +189,41 @@ func TestGroupWaitsForTheCoordinator(t *testing.T) {
 	}
 }
 
+// A join that the coordinator leaves unanswered must not hold up the shutdown.
+func TestGroupCloseIsBounded(t *testing.T) {
+	cluster := startFake(t, kfake.NumBrokers(1))
+	e := newEnv(t, cluster.ListenAddrs())
+	topic := e.topic(1, nil)
+	joining, answer := make(chan struct{}), make(chan struct{})
+	cluster.ControlKey(int16(kmsg.JoinGroup), func(kmsg.Request) (kmsg.Response, error, bool) {
+		close(joining)
+		cluster.SleepControl(func() { <-answer })
+		return nil, nil, false
+	})
+	g, err := e.client.NewGroup(kafka.GroupConfig{ID: unique("group"), Topics: []string{topic}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	next := make(chan error, 1)
+	go func() {
+		_, err := g.Next(e.ctx)
+		next <- err
+	}()
+	<-joining
+	ctx, cancel := context.WithTimeout(e.ctx, 50*time.Millisecond)
+	defer cancel()
+	if err := g.Close(ctx); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("Close returned %v", err)
+	}
+	close(answer)
+	if err := <-next; !errors.Is(err, kafka.ErrGroupClosed) {
+		t.Errorf("Next returned %v", err)
+	}
+	if _, err := g.Next(e.ctx); !errors.Is(err, kafka.ErrGroupClosed) {
+		t.Errorf("Next after Close returned %v", err)
+	}
+}
+
 func TestGroupReturnsRefusedAccess(t *testing.T) {
 	cluster := startFake(t, kfake.NumBrokers(1))
 	e := newEnv(t, cluster.ListenAddrs())

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"sync"
 	"time"
 
@@ -16,7 +17,10 @@ type GroupConfig struct {
 	ID     string
 	Topics []string
 
-	SessionTimeout time.Duration // default 45 s: a member silent for so long is out
+	// SessionTimeout, default 30 s, is how long a member may be silent. It is
+	// also how long a member that died, or lost its coordinator, holds up the
+	// next generation.
+	SessionTimeout time.Duration
 	// RebalanceTimeout, default 60 s, bounds the drain at the end of a
 	// generation. It must exceed the longest insert by 10 s: a member that
 	// drains sends no heartbeats, and one that is late is fenced.
@@ -36,6 +40,10 @@ type Group struct {
 	members *kafkago.ConsumerGroup // nil before the first Next and after Close
 	current *Generation
 	closed  bool
+
+	// known holds the partitions per topic seen before the current
+	// generation's join; only the generation's watcher touches it after that.
+	known map[string]int
 }
 
 // Position is a committed place in a partition.
@@ -64,7 +72,7 @@ func (c *Client) NewGroup(cfg GroupConfig) (*Group, error) {
 	if cfg.ID == "" || len(cfg.Topics) == 0 {
 		return nil, errors.New("kafka: a group needs an id and topics")
 	}
-	orElse(&cfg.SessionTimeout, 45*time.Second)
+	orElse(&cfg.SessionTimeout, 30*time.Second)
 	orElse(&cfg.RebalanceTimeout, 60*time.Second)
 	orElse(&cfg.HeartbeatInterval, 3*time.Second)
 	orElse(&cfg.Backoff, time.Second)
@@ -81,26 +89,32 @@ func (c *Client) NewGroup(cfg GroupConfig) (*Group, error) {
 // are retried until ctx ends; refused access and an invalid configuration are
 // returned.
 func (g *Group) Next(ctx context.Context) (*Generation, error) {
-	members, err := g.join()
-	if err != nil {
-		return nil, err
-	}
 	for {
-		next, err := members.Next(ctx)
+		gen, err := g.once(ctx)
 		if err == nil {
-			var gen *Generation
-			if gen, err = g.begin(ctx, next); err == nil {
-				return gen, nil
-			}
+			return gen, nil
 		}
 		if ctx.Err() != nil {
 			return nil, ctx.Err()
 		}
-		if errors.Is(err, kafkago.ErrGroupClosed) || !rejoinable(err) {
+		if errors.Is(err, ErrGroupClosed) || !rejoinable(err) {
 			return nil, fmt.Errorf("kafka: group %s: %w", g.cfg.ID, err)
 		}
 		g.client.retried("join", err)
 	}
+}
+
+// once makes one attempt; the library waits between its own.
+func (g *Group) once(ctx context.Context) (*Generation, error) {
+	members, err := g.join(ctx)
+	if err != nil {
+		return nil, err
+	}
+	next, err := members.Next(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return g.begin(ctx, next)
 }
 
 // rejoinable reports whether joining again may help. The fencing errors,
@@ -113,33 +127,49 @@ func rejoinable(err error) bool {
 	return retriable(context.Background(), err)
 }
 
-func (g *Group) join() (*kafkago.ConsumerGroup, error) {
+// join releases the current generation and returns the library's member,
+// which is made at the first call.
+func (g *Group) join(ctx context.Context) (*kafkago.ConsumerGroup, error) {
+	members, err := g.free()
+	if members != nil || err != nil {
+		return members, err
+	}
+	known, err := g.client.partitionCounts(ctx, g.cfg.Topics)
+	if err != nil {
+		return nil, errors.Join(err, sleep(ctx, g.cfg.Backoff))
+	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.closed {
-		return nil, fmt.Errorf("kafka: group %s: %w", g.cfg.ID, kafkago.ErrGroupClosed)
+		return nil, ErrGroupClosed
 	}
-	if g.current != nil {
-		g.current.Release()
-		g.current = nil
-	}
-	if g.members != nil {
-		return g.members, nil
-	}
-	members, err := kafkago.NewConsumerGroup(kafkago.ConsumerGroupConfig{
+	members, err = kafkago.NewConsumerGroup(kafkago.ConsumerGroupConfig{
 		ID: g.cfg.ID, Topics: g.cfg.Topics, Brokers: g.client.cfg.Brokers, Dialer: g.client.dialer,
 		SessionTimeout: g.cfg.SessionTimeout, RebalanceTimeout: g.cfg.RebalanceTimeout,
 		HeartbeatInterval: g.cfg.HeartbeatInterval, JoinGroupBackoff: g.cfg.Backoff,
-		WatchPartitionChanges: true, PartitionWatchInterval: g.cfg.WatchInterval,
 		// Starting at the end loses what arrives before the first commit.
 		StartOffset: kafkago.FirstOffset,
 		Timeout:     g.client.cfg.DialTimeout,
 	})
 	if err != nil {
-		return nil, fmt.Errorf("kafka: group %s: %w", g.cfg.ID, err)
+		return nil, err
 	}
-	g.members = members
+	g.members, g.known = members, known
 	return members, nil
+}
+
+// free releases the current generation.
+func (g *Group) free() (*kafkago.ConsumerGroup, error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.closed {
+		return nil, ErrGroupClosed
+	}
+	if g.current != nil {
+		g.current.Release()
+		g.current = nil
+	}
+	return g.members, nil
 }
 
 // begin wraps a generation, with the committed positions and their metadata.
@@ -158,6 +188,7 @@ func (g *Group) begin(ctx context.Context, next *kafkago.Generation) (*Generatio
 		close(gen.done)
 		<-gen.released
 	})
+	next.Start(g.watch)
 	positions, err := g.positions(ctx, next.Assignments)
 	if err != nil {
 		gen.Release()
@@ -168,11 +199,50 @@ func (g *Group) begin(ctx context.Context, next *kafkago.Generation) (*Generatio
 	defer g.mu.Unlock()
 	if g.closed {
 		gen.Release()
-		return nil, kafkago.ErrGroupClosed
+		return nil, ErrGroupClosed
 	}
 	g.current = gen
 	g.client.counters.Rebalances.Add(1)
 	return gen, nil
+}
+
+// watch returns, which ends the generation, when a topic's partitions are no
+// longer those seen before its join. The library's own watcher first looks
+// after the join: it misses partitions that were added in between for good.
+func (g *Group) watch(ctx context.Context) {
+	tick := time.NewTicker(g.cfg.WatchInterval)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		// A short question to the transport's cached metadata; an error is no
+		// news about partitions.
+		counts, err := g.client.partitionCounts(ctx, g.cfg.Topics)
+		if err == nil && !maps.Equal(counts, g.known) {
+			g.known = counts
+			return
+		}
+	}
+}
+
+// partitionCounts returns the number of partitions per topic, 0 for a topic
+// that does not exist yet.
+func (c *Client) partitionCounts(ctx context.Context, topics []string) (map[string]int, error) {
+	meta, err := c.metadata(ctx, topics...)
+	if err != nil {
+		return nil, err
+	}
+	counts := make(map[string]int, len(topics))
+	for _, t := range meta.Topics {
+		if t.Error != nil && !errors.Is(t.Error, ErrUnknownTopic) && !errors.Is(t.Error, kafkago.LeaderNotAvailable) {
+			return nil, fmt.Errorf("topic %q: %w", t.Name, t.Error)
+		}
+		counts[t.Name] = len(t.Partitions)
+	}
+	return counts, nil
 }
 
 // positions reads what is committed for the assigned partitions. The
@@ -228,19 +298,32 @@ func offsetFetchError(res *kafkago.OffsetFetchResponse) error {
 }
 
 // Close leaves the group, releasing the current generation: its work must
-// have ended.
-func (g *Group) Close() error {
+// have ended. A join in flight can hold it up for the session timeout; then
+// ctx cuts the wait short, and the membership ends in the background.
+func (g *Group) Close(ctx context.Context) error {
 	g.mu.Lock()
 	members, current := g.members, g.current
 	g.members, g.current, g.closed = nil, nil, true
 	g.mu.Unlock()
-	if current != nil {
-		current.Release()
-	}
 	if members == nil {
 		return nil
 	}
-	return members.Close()
+	left := make(chan error, 1)
+	go func() { left <- members.Close() }()
+	if current != nil {
+		// Released before it has ended, the library would join once more.
+		select {
+		case <-current.done:
+		case <-ctx.Done():
+		}
+		current.Release()
+	}
+	select {
+	case err := <-left:
+		return err
+	case <-ctx.Done():
+		return fmt.Errorf("kafka: leaving group %s: %w", g.cfg.ID, ctx.Err())
+	}
 }
 
 // Done closes when the generation ends: by a rebalance, a lost session, new

@@ -142,8 +142,8 @@ func (c *Client) metadata(ctx context.Context, topics ...string) (*kafkago.Metad
 }
 
 // Partitions returns the partition numbers of a topic in ascending order. A
-// missing topic is kafka-go's UnknownTopicOrPartition, with the nearest
-// existing name in the message.
+// missing topic is ErrUnknownTopic, with the nearest existing name in the
+// message. A topic made elsewhere is seen within Config.MetadataTTL.
 func (c *Client) Partitions(ctx context.Context, topic string) ([]int, error) {
 	meta, err := c.metadata(ctx, topic)
 	if err != nil {
@@ -181,7 +181,7 @@ func (c *Client) missing(ctx context.Context, topic string) error {
 	} else if len(names) > 0 {
 		hint = fmt.Sprintf("the cluster has %d other topics", len(names))
 	}
-	return fmt.Errorf("kafka: topic %q does not exist, %s: %w", topic, hint, kafkago.UnknownTopicOrPartition)
+	return fmt.Errorf("kafka: topic %q does not exist, %s: %w", topic, hint, ErrUnknownTopic)
 }
 
 // nearest returns the name that differs least from want, by at most half of

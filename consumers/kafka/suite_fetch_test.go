@@ -10,7 +10,6 @@ import (
 
 	"borderwatch/consumers/kafka"
 
-	kafkago "github.com/segmentio/kafka-go"
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 )
@@ -180,14 +179,14 @@ func testMissing(t *testing.T, e *env) {
 	}
 	defer client.Close()
 	_, err = client.Watermarks(e.ctx, strings.ToUpper(topic)+"s")
-	if !errors.Is(err, kafkago.UnknownTopicOrPartition) || !strings.Contains(err.Error(), fmt.Sprintf("did you mean %q", topic)) {
+	if !errors.Is(err, kafka.ErrUnknownTopic) || !strings.Contains(err.Error(), fmt.Sprintf("did you mean %q", topic)) {
 		t.Errorf("got %v, want the nearest name %s", err, topic)
 	}
 	f, err := client.NewFetcher(kafka.FetchConfig{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := f.Fetch(e.ctx, topic, 99, 0); !errors.Is(err, kafkago.UnknownTopicOrPartition) {
+	if _, err := f.Fetch(e.ctx, topic, 99, 0); !errors.Is(err, kafka.ErrUnknownTopic) {
 		t.Errorf("partition 99: %v", err)
 	}
 }

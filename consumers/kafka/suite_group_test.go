@@ -1,6 +1,7 @@
 package kafka_test
 
 import (
+	"context"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -19,7 +20,7 @@ func (e *env) group(id string, topics ...string) *kafka.Group {
 	if err != nil {
 		e.t.Fatal(err)
 	}
-	e.t.Cleanup(func() { g.Close() })
+	e.t.Cleanup(func() { g.Close(context.Background()) })
 	return g
 }
 
@@ -92,7 +93,7 @@ func testGroup(t *testing.T, e *env) {
 	if got := e.client.Counters().Fenced.Load(); got != 1 {
 		t.Errorf("%d fenced commits are counted", got)
 	}
-	if err := a.Close(); err != nil {
+	if err := a.Close(e.ctx); err != nil {
 		t.Error(err)
 	}
 	last := e.owning(b, topic, 4)

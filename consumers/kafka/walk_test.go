@@ -426,6 +426,42 @@ func TestWalkStopsAtItsBudget(t *testing.T) {
 	}
 }
 
+// Allocations may grow with the number of batches, never with the records.
+func TestWalkDoesNotAllocatePerRecord(t *testing.T) {
+	const batches, each = 4, 2000
+	for _, codec := range codecs {
+		if codec.name == "gzip" || codec.name == "zstd-stream" {
+			continue // their decoders allocate per block
+		}
+		t.Run(codec.name, func(t *testing.T) {
+			w, err := kafka.NewWalker(64 << 20)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var raw []byte
+			for i := range batches {
+				b := kafka.NewTestBatch(int64(i * each))
+				for j := range each {
+					b.Records = append(b.Records, kafka.TestRecord{
+						Delta: int64(j), Key: fmt.Appendf(nil, "%d", j), Value: fmt.Appendf(nil, "value %d", j),
+						Headers: []kafka.Header{{Key: []byte("h"), Value: []byte("v")}},
+					})
+				}
+				raw = append(raw, codec.apply(b).Encode()...)
+			}
+			allocs := testing.AllocsPerRun(20, func() {
+				c, err := w.Walk(raw)
+				if err != nil || len(c.Records) != batches*each {
+					t.Fatal(len(c.Records), err)
+				}
+			})
+			if allocs > 5*batches {
+				t.Errorf("%v allocations for %d batches of %d records", allocs, batches, each)
+			}
+		})
+	}
+}
+
 func FuzzWalk(f *testing.F) {
 	for _, codec := range codecs {
 		b := kafka.NewTestBatch(3, "a", "", "ccc")
