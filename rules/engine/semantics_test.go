@@ -145,6 +145,40 @@ func TestSemantics(t *testing.T) {
 	}
 }
 
+// TestGroupsOfEveryKind uses groups of more and of fewer members than are compared one by one.
+func TestGroupsOfEveryKind(t *testing.T) {
+	g := `format: borderwatch/groups/v1
+groups:
+  - {name: rota, kind: actors, members: [u-1, {id: u-2, until: 2026-11-19}]}
+  - {name: crowd, kind: actors, members: [a, b, c, d, e, f, g, h, i, "@rota"]}
+  - {name: partners, kind: entities, members: [p-1]}
+  - {name: office, kind: networks, members: [192.0.2.0/24, {cidr: "2001:db8::/32", from: 2026-11-21}]}
+  - {name: crown, kind: datasets, members: [eu.users]}
+`
+	for _, tt := range []struct {
+		name, when, event string
+		want              alert.Outcome
+	}{
+		{"actor", `actor.id: "@rota"`, "actor.id: u-1", alert.Alert},
+		{"actor-no-longer", `actor.id: "@rota"`, "actor.id: u-2", alert.None},
+		{"actor-then", `actor.id: "@rota"`, "actor.id: u-2, time: 2026-11-19T23:59:59Z", alert.Alert},
+		{"nested", `actor.id not: "@crowd"`, "actor.id: u-1", alert.None},
+		{"many", `actor.id: ["@crowd", z]`, "actor.id: z", alert.Alert},
+		{"via", `actor.via: "@rota"`, "actor.via: [x, u-1]", alert.Alert},
+		{"entity", `dest.entity not: "@partners"`, "dest.entity: p-2", alert.Alert},
+		{"network", `source.ip within: "@office"`, "source.ip: 192.0.2.9", alert.Alert},
+		{"network-not-yet", `source.ip within: "@office"`, "source.ip: '2001:db8::1'", alert.None},
+		{"network-by-then", `source.ip within: "@office"`, "source.ip: '2001:db8::1', time: 2026-11-21T00:00:00Z", alert.Alert},
+		{"dataset", `data.dataset: "@crown"`, "data.dataset: eu.users", alert.Alert},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			if got := judge(t, compile(t, g, rule("T-1", tt.when)), event(t, tt.event)).Outcome; got != tt.want {
+				t.Errorf("got %s, want %s", got, tt.want)
+			}
+		})
+	}
+}
+
 // TestSemantics06 gives two values where the source and a reference file differ: both stay open.
 func TestSemantics06(t *testing.T) {
 	for _, tt := range []struct {
@@ -323,6 +357,8 @@ func TestSemantics17(t *testing.T) {
 		{"17-condition-unknown", x + "when: {actor.id: u-1, data.dataset: d}\n", read, alert.Alert},
 		{"17-never-touches-unknown", x + "when: {actor.id: u-1}\n", "action: read, actor.id: u-1, location.country: unknown", alert.Unknown},
 		{"17-denied-is-suppressed-too", x + where, read + ", outcome: denied", alert.Suppressed},
+		{"09-exception-covers-every-item", x + "when: {data.dataset: [a, b]}\n", "action: read, location.country: SG, data.items: [{dataset: a}, {dataset: b}]", alert.Suppressed},
+		{"09-exception-covers-one-item", x + "when: {data.dataset: a}\n", "action: read, location.country: SG, data.items: [{dataset: a}, {dataset: b}]", alert.Alert},
 		{"05-single-is-not-agree", x + where, read + single, alert.Alert},
 		{"05-single-is-enough-where-asked", x + "evidence: single\n" + where, read + single, alert.Suppressed},
 		{"05-service-counts-as-single", x + "evidence: single\n" + where, read + service, alert.Suppressed},

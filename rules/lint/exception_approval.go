@@ -7,9 +7,10 @@ import (
 )
 
 var exceptionApproval = Check{
-	ID:    "exception-approval",
-	Title: "an exception has no ticket, no requester, fewer than two approvers, or is approved by its requester",
-	Why:   "Everything that can silence a rule needs four eyes and a trail.",
+	ID:       "exception-approval",
+	Title:    "an exception has no ticket, no requester, fewer than two approvers, or is approved by its requester",
+	Why:      "Everything that can silence a rule needs four eyes and a trail.",
+	Silences: true,
 	run: func(p *pass) {
 		for _, x := range p.set.Exceptions {
 			p.approval(x)

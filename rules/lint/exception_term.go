@@ -1,9 +1,10 @@
 package lint
 
 var exceptionTerm = Check{
-	ID:    "exception-term",
-	Title: "an exception is valid for more than 90 days",
-	Why:   "What lasts longer is no exception but a rule, and should be one.",
+	ID:       "exception-term",
+	Title:    "an exception is valid for more than 90 days",
+	Why:      "What lasts longer is no exception but a rule, and should be one.",
+	Silences: true,
 	run: func(p *pass) {
 		for _, x := range p.set.Exceptions {
 			if days := int(x.ValidUntil-x.ValidFrom) + 1; days > maxExceptionDays {

@@ -17,7 +17,7 @@ const maxShownLine = 160 // characters of a source line that are shown around th
 func Format(w io.Writer, findings []Finding, sources map[string][]byte) error {
 	for i := range findings {
 		f := &findings[i]
-		_, err := fmt.Fprintf(w, "%s:%d:%d: %s: %s [%s]\n%s", f.Path, f.Line, f.Column, f.Severity, f.Message, f.Check, excerpt(f, sources[f.Path]))
+		_, err := fmt.Fprintf(w, "%s: %s: %s [%s]\n%s", f.Place(), f.Severity, f.Message, f.Check, excerpt(f, sources[f.Path]))
 		if err != nil {
 			return err
 		}

@@ -9,7 +9,7 @@ import (
 	"borderwatch/rules/policy"
 )
 
-// Finding is one result of a check. Errors fail a check run in CI; neither errors nor warnings stop a reload.
+// Finding is one result of a check. Errors fail a check run in CI; a reload is stopped only by what Silencing finds.
 type Finding = policy.Problem
 
 // Check is one check.
@@ -17,7 +17,9 @@ type Check struct {
 	ID    string // stable, as findings carry it
 	Title string // what it finds, in one line
 	Why   string // why that is a problem, in a sentence or two
-	run   func(*pass)
+	// Silences marks checks about what can silence a rule. Their errors do not depend on the day.
+	Silences bool
+	run      func(*pass)
 }
 
 // Checks returns all checks by id.
@@ -32,8 +34,18 @@ func Checks() []Check {
 // Run runs all checks over a set that policy.Read returned without errors. The day is an argument and not today, so that
 // the same files give the same answer every time.
 func Run(set *policy.Set, day policy.Day) []Finding {
+	return run(set, day, Checks())
+}
+
+// Silencing returns the errors about exceptions that may silence more than their rule allows: too wide, too long, without
+// approval, or without a licence where the law wants one. A bundle with such an error must not be loaded.
+func Silencing(set *policy.Set) []Finding {
+	return run(set, 0, slices.DeleteFunc(Checks(), func(c Check) bool { return !c.Silences }))
+}
+
+func run(set *policy.Set, day policy.Day, checks []Check) []Finding {
 	p := &pass{set: set, day: day}
-	for _, check := range Checks() {
+	for _, check := range checks {
 		p.check = check.ID
 		check.run(p)
 	}

@@ -96,3 +96,19 @@ func TestShippedFilesAreClean(t *testing.T) {
 		t.Error(f.Error(), f.Check)
 	}
 }
+
+func TestSilencing(t *testing.T) {
+	target := rule("action: read", "exceptions: allowed\nexception_must_pin: actor.id\n") // untested and unexplained as well
+	wide := exception("action: read", "valid_from: 2026-01-01\nvalid_until: 2026-12-31\n")
+	set, problems := policy.Read([]policy.Document{{Path: "test.yaml", Data: []byte(target + "---\n" + wide)}})
+	if problems.Failed() {
+		t.Fatal(problems)
+	}
+	found := map[string]int{}
+	for _, f := range lint.Silencing(set) {
+		found[f.Check]++
+	}
+	if found["exception-wide"] != 1 || found["exception-term"] != 1 || found["exception-approval"] != 3 || len(found) != 3 {
+		t.Errorf("found %v", found)
+	}
+}
