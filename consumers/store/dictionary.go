@@ -17,6 +17,7 @@ type dictionary struct {
 	wire  []byte   // entries as uvarint length and bytes
 	rows  []uint32 // entry of each row
 	keys  []byte   // rows in the width that is sent
+	last  uint32   // entry found last: values come in runs
 }
 
 type entry struct {
@@ -39,7 +40,7 @@ func newDictionary() *dictionary {
 
 func (c *dictionary) reset() {
 	clear(c.slots)
-	c.ends, c.wire, c.rows = c.ends[:0], c.wire[:0], c.rows[:0]
+	c.ends, c.wire, c.rows, c.last = c.ends[:0], c.wire[:0], c.rows[:0], 0
 	c.ends = append(c.ends, entry{start: 1, end: 1})
 	c.wire = append(c.wire, 0)
 }
@@ -59,9 +60,21 @@ func (c *dictionary) string(s string) {
 func (c *dictionary) add(i uint32) { c.rows = append(c.rows, i) }
 
 // index returns the entry of s, a new one where there is none.
-func (c *dictionary) index(s string) uint32 { return lookup(c, maphash.String(c.seed, s), s) }
+func (c *dictionary) index(s string) uint32 {
+	if e := &c.ends[c.last]; string(c.wire[e.start:e.end]) == s {
+		return c.last
+	}
+	c.last = lookup(c, maphash.String(c.seed, s), s)
+	return c.last
+}
 
-func (c *dictionary) indexBytes(b []byte) uint32 { return lookup(c, maphash.Bytes(c.seed, b), b) }
+func (c *dictionary) indexBytes(b []byte) uint32 {
+	if e := &c.ends[c.last]; string(c.wire[e.start:e.end]) == string(b) {
+		return c.last
+	}
+	c.last = lookup(c, maphash.Bytes(c.seed, b), b)
+	return c.last
+}
 
 func lookup[S string | []byte](c *dictionary, h uint64, s S) uint32 {
 	mask := uint64(len(c.slots) - 1)

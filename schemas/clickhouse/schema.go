@@ -159,3 +159,20 @@ func split(text string) []string {
 	}
 	return out
 }
+
+// Statements lists all statements of all migrations for a layout, for those who run them by hand.
+func Statements(l Layout) ([]string, error) {
+	list, err := migrations()
+	if err != nil {
+		return nil, err
+	}
+	var out []string
+	for _, m := range list {
+		statements, err := m.statements(l)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, statements...)
+	}
+	return out, nil
+}
