@@ -62,6 +62,6 @@ func (e *Enricher) WhereIs(address string, t access.Millis) (kind access.Network
 	if o.site != nil {
 		site = *o.site
 	}
-	countries, contested = o.place(true)
+	countries, contested = o.place()
 	return o.kind, site, countries, contested
 }

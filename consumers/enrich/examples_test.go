@@ -63,6 +63,8 @@ func TestExamples(t *testing.T) {
 		{"u-1042", "10.40.7.7", "", "single PL away"},
 		{"u-1042", "198.51.100.3", "", "masked any unknown"},
 		{"u-1042", "203.0.113.17", "", "masked any unknown"},
+		{"u-1073", "192.0.2.70", "", "single FR home"}, // lives in Belgium, works in Paris
+		{"u-1073", "203.0.113.1", "BE", "masked any unknown"},
 		{"u-4711", "192.0.2.226", "DE", "conflict CN|DE unknown"},
 		{"svc-feed", "100.64.3.3", "", "single DE home"},
 		{"svc-feed", "203.0.113.193", "", "single SG away"},

@@ -104,7 +104,7 @@ func TestGeoInfo(t *testing.T) {
 	}
 	sum := sha256.Sum256(first.Data)
 	got := infos[0]
-	if got.Name != "first.mmdb" || got.Type != "Test-Country" || got.SHA256 != hex.EncodeToString(sum[:]) || got.Networks != 8 ||
+	if got.Name != "first.mmdb" || got.Type != "Test-Country" || got.SHA256 != hex.EncodeToString(sum[:]) || got.Networks != 10 ||
 		!got.Countries || !got.ASNs || got.Built.Unix() != 1_700_000_000 {
 		t.Errorf("%+v", got)
 	}

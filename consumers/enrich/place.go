@@ -48,11 +48,11 @@ func (o *origin) mask(machine bool) string {
 
 // place is where the address puts the actor: the operator's word before the cloud's, the cloud's before GeoIP's. Two
 // databases that name different countries leave both, and are contested.
-func (o *origin) place(machine bool) (countries access.CountrySet, contested bool) {
+func (o *origin) place() (countries access.CountrySet, contested bool) {
 	switch {
 	case o.site != nil:
 		return access.SetOf(o.site.Country), false
-	case machine && o.cloud != 0:
+	case o.cloud != 0: // a cloud's prefix masks people
 		return access.SetOf(o.cloud), false
 	}
 	first, second := o.geo[0], o.geo[1]
@@ -140,7 +140,7 @@ func (e *Enricher) locate(ev *access.Event, person *Person, o, client *origin) {
 	default:
 		others := t.counts
 		if mask == "" {
-			countries, contested := from.place(machine)
+			countries, contested := from.place()
 			t.add(access.EvidenceAddress, countries)
 			l.Contested = contested
 		}
@@ -156,7 +156,7 @@ func (o *origin) speaks(machine bool) bool {
 	if o.platform {
 		return false
 	}
-	countries, _ := o.place(machine)
+	countries, _ := o.place()
 	return o.mask(machine) != "" || !countries.Empty()
 }
 

@@ -36,6 +36,7 @@ services:
 format: borderwatch/catalogue/v1
 datasets:
   - {pattern: eu.users.*, system: hive, subject_regions: [EU], classes: [personal], form: clear, storage_region: eu-central-1, exporter_entity: es-de}
+  - {pattern: eu.users.billing*, system: pay}
   - {pattern: eu.users.contact*, subject_regions: [EU, UK], classes: [restricted], categories: [contact], until: 2026-11-20}
   - {pattern: eu.users.contact_archive, classes: []}
 `
@@ -88,6 +89,8 @@ func TestCatalogueLongestValidPatternWins(t *testing.T) {
 		{"eu.users.likes", "2026-11-20T12:00:00Z", "hive", "EU", "personal", "DE"},
 		{"eu.users.contact_v2", "2026-11-20T12:00:00Z", "", "EU,UK", "restricted", "unknown"},
 		{"eu.users.contact_v2", "2026-11-21T12:00:00Z", "hive", "EU", "personal", "DE"},
+		{"eu.users.billing", "2026-11-20T12:00:00Z", "pay", "unknown", "unknown", "unknown"},
+		{"eu.users.c", "2026-11-20T12:00:00Z", "hive", "EU", "personal", "DE"},
 		{"eu.users.contact_archive", "2026-11-20T12:00:00Z", "", "unknown", "", "unknown"},
 		{"eu.users", "2026-11-20T12:00:00Z", "", "unknown", "unknown", "unknown"},
 		{"none", "2026-11-20T12:00:00Z", "", "unknown", "unknown", "unknown"},

@@ -27,6 +27,8 @@ const (
 	unplaced    = "11.0.9.1"  // in no database
 	somewhereEU = "11.0.5.1"  // GeoIP EU, which is no country
 	publicCN    = "11.0.6.1"  // GeoIP CN
+	narrowedDE  = "11.0.7.1"  // EU in one database, DE in the other
+	publicIE    = "11.0.8.1"  // GeoIP IE
 	publicRO    = "2400::1:1" // GeoIP RO
 )
 
@@ -68,11 +70,14 @@ func databases() (first, second enrich.Database) {
 			"11.0.4.0/24": {Country: "US", Nested: true},
 			"11.0.5.0/24": {Country: "EU", Nested: true},
 			"11.0.6.0/24": {Country: "CN", Nested: true},
+			"11.0.7.0/24": {Country: "EU", Nested: true},
+			"11.0.8.0/24": {Country: "IE", Nested: true},
 			"2400::/32":   {Country: "RO", Nested: true},
 		})},
 		enrich.Database{Name: "second.mmdb", Data: enrichtest.Database(map[string]enrichtest.Record{
 			"11.0.2.0/24": {Country: "DE"},
 			"11.0.3.0/24": {Country: "NL"},
+			"11.0.7.0/24": {Country: "DE"},
 		})}
 }
 

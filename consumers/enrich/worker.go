@@ -160,8 +160,8 @@ func (o *origin) merge(next *origin) bool {
 		*o = *next
 		return true
 	}
-	a, _ := o.place(true)
-	b, _ := next.place(true)
+	a, _ := o.place()
+	b, _ := next.place()
 	if a != b || a.Empty() {
 		return false
 	}
