@@ -51,15 +51,15 @@ type Source struct {
 
 // Load reads and compiles the bundle that lies in src.
 func Load(src Source) (*Bundle, error) {
-	parts, err := src.read()
+	parts, err := src.Read()
 	if err != nil {
 		return nil, err
 	}
 	return Compile(parts)
 }
 
-// read collects the parts of a source.
-func (src Source) read() ([]Part, error) {
+// Read collects the parts of a source. It looks at nothing in them.
+func (src Source) Read() ([]Part, error) {
 	parts, err := readDir(os.DirFS(src.Dir))
 	if err != nil {
 		return nil, fmt.Errorf("bundle directory %s: %w", src.Dir, err)

@@ -3,7 +3,6 @@ package bundle
 import (
 	"bytes"
 	"errors"
-	"fmt"
 	"io"
 	"path"
 	"slices"
@@ -26,43 +25,70 @@ func (p Problems) Error() string { return strings.Join(p, "\n") }
 // fails refuses the bundle. The error is of type Problems where files are at fault.
 func Compile(parts []Part) (*Bundle, error) {
 	text := manifest(parts)
-	b := &Bundle{Digest: digestOf(text), Manifest: text, Parts: parts}
-	problems := unknownFormats(parts)
-	set := b.readRules(parts, &problems)
-	b.readReferences(parts, &problems)
-	if len(problems) > 0 {
-		return nil, problems
-	}
-	var err error
-	if b.Engine, err = engine.Compile(set, engine.Options{}); err != nil {
-		return nil, Problems{err.Error()}
-	}
-	for _, result := range engine.RunTests(set) {
-		if !result.Passed() {
-			problems = append(problems, result.String())
+	found := Inspect(parts)
+	b := &Bundle{Digest: digestOf(text), Manifest: text, Parts: parts, Enricher: found.Enricher}
+	var refused Problems
+	for _, p := range found.Problems {
+		if p.Severity == policy.SeverityError {
+			refused = append(refused, p.Error())
+		} else {
+			b.Warnings = append(b.Warnings, p.Error())
 		}
 	}
-	if len(problems) > 0 {
-		return nil, problems
+	if len(refused) > 0 {
+		return nil, refused
+	}
+	var err error
+	if b.Engine, err = engine.Compile(found.Set, engine.Options{}); err != nil {
+		return nil, Problems{err.Error()}
+	}
+	for _, result := range engine.RunTests(found.Set) {
+		if !result.Passed() {
+			refused = append(refused, result.String())
+		}
+	}
+	if len(refused) > 0 {
+		return nil, refused
 	}
 	return b, nil
 }
 
-func (b *Bundle) readRules(parts []Part, problems *Problems) *policy.Set {
+// Inspection is what the files of a bundle say, whether or not a bundle can be made of them: for tools that show people
+// what is wrong.
+type Inspection struct {
+	Set      *policy.Set       // complete only where no problem of a rule file is an error
+	Enricher *enrich.Enricher  // nil where a reference file has an error
+	Problems []policy.Problem  // an error refuses the bundle
+	Sources  map[string][]byte // the files by path
+}
+
+// Failed reports whether a problem refuses the bundle.
+func (i *Inspection) Failed() bool { return policy.Problems(i.Problems).Failed() }
+
+// Inspect reads rule and reference files. It neither compiles rules nor runs their tests.
+func Inspect(parts []Part) *Inspection {
+	i := &Inspection{Problems: unknownFormats(parts), Sources: make(map[string][]byte, len(parts))}
 	var docs []policy.Document
 	for _, p := range documents(parts) {
 		docs = append(docs, policy.Document{Path: p.Path, Data: p.Data})
 	}
-	set, found := policy.Read(docs)
-	for _, p := range found {
-		b.note(problems, p.Severity == policy.SeverityError, p)
+	for _, p := range parts {
+		if p.Role == roleFile {
+			i.Sources[p.Path] = p.Data
+		}
 	}
-	return set
+	set, problems := policy.Read(docs)
+	i.Set, i.Problems = set, append(i.Problems, problems...)
+	i.readReferences(parts)
+	return i
 }
+
+// checkReference is the id of what the readers of reference files and location databases find.
+const checkReference = "reference"
 
 // readReferences makes the enricher. A location database that cannot be used is a warning here, loud but no reason to
 // stop: every country that rests on it is then unknown, and unknown alerts.
-func (b *Bundle) readReferences(parts []Part, problems *Problems) {
+func (i *Inspection) readReferences(parts []Part) {
 	var docs []enrich.Document
 	lists := map[string][]byte{}
 	var first, second enrich.Database
@@ -79,18 +105,14 @@ func (b *Bundle) readReferences(parts []Part, problems *Problems) {
 		}
 	}
 	enricher, found := enrich.New(docs, lists, first, second)
+	i.Enricher = enricher
 	for _, p := range found {
-		b.note(problems, p.Severity == enrich.Error && enricher == nil, p)
+		problem := policy.Problem{Path: p.Path, Line: p.Line, Column: p.Column, Check: checkReference, Message: p.Message, Hint: p.Hint}
+		if p.Severity != enrich.Error || enricher != nil {
+			problem.Severity = policy.SeverityWarning
+		}
+		i.Problems = append(i.Problems, problem)
 	}
-	b.Enricher = enricher
-}
-
-func (b *Bundle) note(problems *Problems, refuses bool, problem error) {
-	if refuses {
-		*problems = append(*problems, problem.Error())
-		return
-	}
-	b.Warnings = append(b.Warnings, problem.Error())
 }
 
 func documents(parts []Part) (docs []Part) {
@@ -111,7 +133,10 @@ var formats = []string{
 	enrich.FormatRoster, enrich.FormatCatalogue, enrich.FormatEntities, enrich.FormatNetworks, enrich.FormatApprovals,
 }
 
-func unknownFormats(parts []Part) (problems Problems) {
+// checkFormat is the id of what is wrong before a reader can take a document.
+const checkFormat = "format"
+
+func unknownFormats(parts []Part) (problems []policy.Problem) {
 	for _, p := range documents(parts) {
 		decoder := yaml.NewDecoder(bytes.NewReader(p.Data))
 		for {
@@ -121,10 +146,11 @@ func unknownFormats(parts []Part) (problems Problems) {
 				break
 			}
 			if err != nil {
-				return append(problems, fmt.Sprintf("%s: %v", p.Path, err))
+				return append(problems, policy.At(policy.Position{Path: p.Path}, checkFormat, "", "%v", err))
 			}
 			if line, format := formatOf(&document); !slices.Contains(formats, format) {
-				problems = append(problems, fmt.Sprintf("%s:%d:1: format is %q, want one of %s", p.Path, line, format, strings.Join(formats, ", ")))
+				at := policy.Position{Path: p.Path, Line: line, Column: 1}
+				problems = append(problems, policy.At(at, checkFormat, "", "format is %q, want one of %s", format, strings.Join(formats, ", ")))
 			}
 		}
 	}

@@ -86,7 +86,7 @@ func (m *Manager) Reload(ctx context.Context) error {
 }
 
 func (m *Manager) reload(ctx context.Context) error {
-	parts, err := m.source.read()
+	parts, err := m.source.Read()
 	if err != nil {
 		return err
 	}

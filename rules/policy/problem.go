@@ -28,9 +28,17 @@ type Problem struct {
 	Severity     Severity
 }
 
+// Place is "path:line:column", or the path alone where the problem concerns the whole file.
+func (p Problem) Place() string {
+	if p.Line == 0 {
+		return p.Path
+	}
+	return fmt.Sprintf("%s:%d:%d", p.Path, p.Line, p.Column)
+}
+
 // Error is "path:line:column: message (hint)".
 func (p Problem) Error() string {
-	s := fmt.Sprintf("%s:%d:%d: %s", p.Path, p.Line, p.Column, p.Message)
+	s := p.Place() + ": " + p.Message
 	if p.Hint != "" {
 		s += " (" + p.Hint + ")"
 	}
