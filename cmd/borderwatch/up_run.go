@@ -127,6 +127,16 @@ func (u *local) startBroker(ctx context.Context) error {
 	return nil
 }
 
+// metricsAddress is where metrics and health are served. A free port is taken now and kept for the next up.
+func (u *local) metricsAddress() (string, error) {
+	l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", fmt.Sprint(u.port("metrics", 3))))
+	if err != nil {
+		return "", fmt.Errorf("metrics: %w; --port chooses others", err)
+	}
+	u.keep("metrics", l.Addr().String())
+	return l.Addr().String(), l.Close()
+}
+
 // port is the port of a server: one in a row from --port, that of the last up, or a free one.
 func (u *local) port(name string, offset int) int {
 	if u.flags.port > 0 {
@@ -160,7 +170,11 @@ func (u *local) storeOptions(account string) store.Options {
 
 // work runs the worker, the traffic and the list of alerts until ctx ends.
 func (u *local) work(ctx context.Context) error {
-	w, err := openWorker(ctx, u.config(), u.log)
+	cfg, err := u.config()
+	if err != nil {
+		return err
+	}
+	w, err := openWorker(ctx, cfg, u.log)
 	if err != nil {
 		return err
 	}
@@ -183,16 +197,16 @@ func (u *local) work(ctx context.Context) error {
 }
 
 // config is that of a worker on this machine.
-func (u *local) config() config.Config {
-	c := config.Default()
+func (u *local) config() (c config.Config, err error) {
+	c = config.Default()
 	c.Kafka.Brokers, c.Kafka.Topics = u.broker.Addrs(), []string{upTopic}
 	c.Feeds = []config.Feed{{Name: "cloudtrail", Adapter: "cloudtrail", Topic: upCloudTrailTopic}}
 	c.ClickHouse.Hosts = []string{u.clickhouse.Addr()}
 	c.ClickHouse.Username, c.ClickHouse.Password = accountIngest, config.Secret(u.home.state.Passwords[accountIngest])
 	c.Bundle = config.Bundle{Dir: u.bundle, GeoIP: u.geoip, Reload: 2 * time.Second}
 	c.Ledger.Dir = filepath.Join(u.home.dir, "ledger")
-	c.HTTP.Listen = net.JoinHostPort("127.0.0.1", fmt.Sprint(u.port("metrics", 3)))
-	return c
+	c.HTTP.Listen, err = u.metricsAddress()
+	return c, err
 }
 
 // traffic makes the sample traffic of the bundle's company.

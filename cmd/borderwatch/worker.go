@@ -138,13 +138,6 @@ func (w *worker) openBundles(ctx context.Context, metrics *pipeline.Metrics) err
 
 func (w *worker) openPipeline(ctx context.Context, metrics *pipeline.Metrics) error {
 	cfg := &w.cfg
-	fetcher, err := w.kafka.NewFetcher(kafka.FetchConfig{
-		MaxBytes: int(cfg.Kafka.Fetch.MaxBytes), MaxBatch: int(cfg.Kafka.Fetch.MaxBatch),
-		MaxWait: min(cfg.Kafka.Fetch.MaxWait, cfg.Batch.Linger), // so that a quiet partition notices that its batch is old enough
-	})
-	if err != nil {
-		return err
-	}
 	group, err := w.kafka.NewGroup(kafka.GroupConfig{
 		ID: cfg.Kafka.Group, Topics: cfg.AllTopics(),
 		SessionTimeout: cfg.Kafka.SessionTimeout, RebalanceTimeout: cfg.Kafka.RebalanceTimeout,
@@ -157,7 +150,7 @@ func (w *worker) openPipeline(ctx context.Context, metrics *pipeline.Metrics) er
 		return err
 	}
 	w.pipeline, err = pipeline.New(pipelineConfig(cfg, w.instance()), pipeline.Parts{
-		Client: w.kafka, Group: group, Fetcher: fetcher, Letters: letters, Ledger: w.ledger, Store: w.store,
+		Client: w.kafka, Group: group, Letters: letters, Ledger: w.ledger, Store: w.store,
 		Bundles: w.bundles, Metrics: metrics, Log: w.log,
 	})
 	return err
@@ -183,6 +176,10 @@ func pipelineConfig(cfg *config.Config, instance string) pipeline.Config {
 		Limits:  decode.Limits{MaxBytes: int(cfg.Limits.MessageBytes), MaxDepth: cfg.Limits.Depth},
 		MaxRows: cfg.Batch.MaxRows, MaxBytes: int64(cfg.Batch.MaxBytes), Linger: cfg.Batch.Linger,
 		Memory: int64(cfg.Batch.Memory), ReadAhead: cfg.Kafka.Fetch.ReadAhead,
+		Fetch: kafka.FetchConfig{
+			MaxBytes: int(cfg.Kafka.Fetch.MaxBytes), MaxBatch: int(cfg.Kafka.Fetch.MaxBatch),
+			MaxWait: min(cfg.Kafka.Fetch.MaxWait, cfg.Batch.Linger), // so that a quiet partition notices that its batch is old enough
+		},
 		DeadLettersInARow: cfg.Limits.DeadLettersInRow,
 		StopGrace:         cfg.Kafka.RebalanceTimeout - rebalanceReserve,
 		Epoch:             cfg.Kafka.Epoch,

@@ -16,6 +16,7 @@ import (
 // partition is the loop of one assigned partition: resume, read ahead, judge, deliver.
 type partition struct {
 	worker  *Worker
+	fetcher *kafka.Fetcher
 	key     ledger.Key
 	commit  commitFunc
 	start   kafka.Position // what was committed in Kafka, for a partition the ledger does not know
@@ -54,7 +55,7 @@ func (p *partition) run(ctx context.Context) error {
 	p.worker.progress.reached(p.key.Topic, p.key.Partition, next)
 	p.metrics.stored(next, next, 0)
 
-	reader := p.worker.fetcher.NewReader(p.key.Topic, int(p.key.Partition), next, p.worker.cfg.ReadAhead)
+	reader := p.fetcher.NewReader(p.key.Topic, int(p.key.Partition), next, p.worker.cfg.ReadAhead)
 	sealed := make(chan *batch)
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return endOf(ctx, reader.Run(ctx)) })
@@ -101,12 +102,10 @@ func (p *partition) judgeLoop(ctx context.Context, reader *kafka.Reader, next in
 			return err
 		}
 		b, err = p.take(ctx, b, chunk, sealed)
-		high := chunk.HighWatermark
 		chunk.Release()
 		if err != nil {
 			return err
 		}
-		b.high = high
 		if p.full(b) {
 			if b, err = p.hand(ctx, b, sealed); err != nil {
 				return err
@@ -115,31 +114,36 @@ func (p *partition) judgeLoop(ctx context.Context, reader *kafka.Reader, next in
 	}
 }
 
-// take judges a chunk into the batch. Where the memory budget is used up it first hands over what there is, so that
-// waiting for memory never keeps memory from being freed.
+// take judges a chunk into the batch and accounts for the memory that takes. Where the budget is used up it hands over
+// what there is before it waits, so that waiting for memory never keeps memory from being freed. The budget is passed by
+// one chunk a partition at most, since a chunk's rows are counted once they are made.
 func (p *partition) take(ctx context.Context, b *batch, chunk *kafka.Chunk, sealed chan<- *batch) (*batch, error) {
 	if chunk.First == chunk.Next {
 		return b, nil
 	}
-	need := p.worker.budget.clamp(2 * chunk.Bytes)
-	if !p.worker.budget.try(need) {
-		if !b.empty() {
-			var err error
-			if b, err = p.hand(ctx, b, sealed); err != nil {
-				return b, err
-			}
-		}
-		if err := p.worker.budget.wait(ctx, need); err != nil {
-			return b, err
-		}
-	}
-	b.held += need
 	if b.empty() {
 		p.begin(b, chunk.First)
 	}
+	b.high = chunk.HighWatermark
+	before := b.block.Size()
 	p.judge.chunk(b, chunk)
-	p.worker.metrics.memory.Add(float64(need))
-	return b, p.letters(b)
+	if err := p.letters(b); err != nil {
+		return b, err
+	}
+	grown := int64(b.block.Size() - before)
+	if p.worker.budget.try(grown) {
+		p.worker.hold(b, grown)
+		return b, nil
+	}
+	next, err := p.hand(ctx, b, sealed)
+	if err != nil {
+		return b, err
+	}
+	if err := p.worker.budget.wait(ctx, grown); err != nil {
+		return next, err
+	}
+	p.worker.hold(next, grown) // the batch that grew is on its way; this one answers for it
+	return next, nil
 }
 
 // letters stops a partition in which nothing but dead letters arrives: a broken feed is a page, not a drain.

@@ -156,7 +156,7 @@ func (p *partition) redo(ctx, deliver context.Context, leaf ledger.Batch, index 
 func (p *partition) refetch(ctx context.Context, b *batch, leaf ledger.Batch) error {
 	p.judge.pin(b.bundle)
 	for offset := leaf.First; offset <= leaf.Last; {
-		chunk, err := p.worker.fetcher.Fetch(ctx, p.key.Topic, int(p.key.Partition), offset)
+		chunk, err := p.fetcher.Fetch(ctx, p.key.Topic, int(p.key.Partition), offset)
 		if err != nil {
 			return err
 		}

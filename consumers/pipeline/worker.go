@@ -25,12 +25,13 @@ type Config struct {
 	Limits          decode.Limits
 	DeadLetterTopic string // "" publishes none; the table has them all the same
 
-	MaxRows   int           // rows a batch is cut at, 262,144: smaller parts make merges dear
-	MaxBytes  int64         // bytes of rows a batch is cut at, 96 MiB
-	Linger    time.Duration // age a batch is cut at, 1 s
-	ReadAhead int           // fetches of a partition that wait to be judged, 1
-	Epoch     int           // stands for the topic's id where brokers have none (before Kafka 2.8)
-	Memory    int64         // bytes all batches may hold between fetch and receipt, 384 MiB
+	MaxRows   int               // rows a batch is cut at, 262,144: smaller parts make merges dear
+	MaxBytes  int64             // bytes of rows a batch is cut at, 96 MiB
+	Linger    time.Duration     // age a batch is cut at, 1 s
+	ReadAhead int               // fetches of a partition that wait to be judged, 1
+	Epoch     int               // stands for the topic's id where brokers have none (before Kafka 2.8)
+	Fetch     kafka.FetchConfig // MaxBytes is lowered where a worker has many partitions
+	Memory    int64             // bytes all batches may hold between fetch and receipt, 384 MiB
 
 	DeadLettersInARow int           // a partition with more stops, 10,000; negative never
 	StopGrace         time.Duration // how long a running insert may go on after a stop, 20 s
@@ -43,6 +44,7 @@ func (c *Config) setDefaults() {
 	set(&c.Memory, 384<<20)
 	set(&c.DeadLettersInARow, 10_000)
 	set(&c.ReadAhead, 1)
+	set(&c.Fetch.MaxBytes, 4<<20)
 	set(&c.StopGrace, 20*time.Second)
 }
 
@@ -74,7 +76,6 @@ type Bundles interface {
 type Parts struct {
 	Client  *kafka.Client
 	Group   *kafka.Group
-	Fetcher *kafka.Fetcher
 	Letters *kafka.Producer
 	Ledger  Ledger
 	Store   *store.Store
@@ -88,7 +89,6 @@ type Worker struct {
 	cfg     Config
 	client  *kafka.Client
 	group   *kafka.Group
-	fetcher *kafka.Fetcher
 	letters *kafka.Producer
 	ledger  Ledger
 	store   *store.Store
@@ -112,7 +112,7 @@ func New(cfg Config, parts Parts) (*Worker, error) {
 		}
 	}
 	return &Worker{
-		cfg: cfg, client: parts.Client, group: parts.Group, fetcher: parts.Fetcher, letters: parts.Letters,
+		cfg: cfg, client: parts.Client, group: parts.Group, letters: parts.Letters,
 		ledger: parts.Ledger, store: parts.Store, bundles: parts.Bundles, metrics: parts.Metrics, log: parts.Log,
 		budget: newBudget(cfg.Memory), progress: newProgress(),
 	}, nil
@@ -136,7 +136,9 @@ func (w *Worker) Run(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		w.generation(ctx, generation, sources)
+		if err := w.generation(ctx, generation, sources); err != nil {
+			return err
+		}
 	}
 }
 
@@ -174,14 +176,18 @@ func (w *Worker) sources(ctx context.Context) (map[string]string, error) {
 
 // generation works on the assigned partitions until the generation or ctx ends, and returns when nothing of it runs
 // any more.
-func (w *Worker) generation(ctx context.Context, gen *kafka.Generation, sources map[string]string) {
+func (w *Worker) generation(ctx context.Context, gen *kafka.Generation, sources map[string]string) error {
+	defer gen.Release()
+	fetcher, err := w.client.NewFetcher(w.fetchConfig(gen))
+	if err != nil {
+		return err
+	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	defer gen.Release()
 	var running sync.WaitGroup
 	for topic, partitions := range gen.Assignments {
 		for id, position := range partitions {
-			p := w.partition(gen, ledger.Key{Source: sources[topic], Topic: topic, Partition: int32(id)}, position)
+			p := w.partition(gen, fetcher, ledger.Key{Source: sources[topic], Topic: topic, Partition: int32(id)}, position)
 			running.Go(func() { w.supervise(ctx, p) })
 		}
 	}
@@ -194,16 +200,35 @@ func (w *Worker) generation(ctx context.Context, gen *kafka.Generation, sources 
 	cancel()
 	running.Wait()
 	w.progress.revoked()
+	return nil
 }
 
-func (w *Worker) partition(gen *kafka.Generation, key ledger.Key, start kafka.Position) *partition {
+// fetchMemory is what all fetches that wait or are being read may hold on the wire, shared by the partitions.
+const fetchMemory = 96 << 20
+
+// minFetch keeps a fetch large enough to be worth its round trip.
+const minFetch = 256 << 10
+
+// fetchConfig makes fetches smaller the more partitions this worker has.
+func (w *Worker) fetchConfig(gen *kafka.Generation) kafka.FetchConfig {
+	partitions := 0
+	for _, assigned := range gen.Assignments {
+		partitions += len(assigned)
+	}
+	cfg := w.cfg.Fetch
+	share := fetchMemory / (max(partitions, 1) * (w.cfg.ReadAhead + 2))
+	cfg.MaxBytes = min(cfg.MaxBytes, max(share, minFetch))
+	return cfg
+}
+
+func (w *Worker) partition(gen *kafka.Generation, fetcher *kafka.Fetcher, key ledger.Key, start kafka.Position) *partition {
 	feeds, err := openFeeds(w.cfg.Feeds, key.Topic, w.cfg.Limits)
 	if err != nil {
 		panic(err) // New has opened the same feeds
 	}
 	metrics := w.metrics.partition(key.Topic, key.Partition)
 	return &partition{
-		worker: w, key: key, start: start, metrics: metrics, prev: -1,
+		worker: w, fetcher: fetcher, key: key, start: start, metrics: metrics, prev: -1,
 		judge: &judge{feeds: feeds, metrics: metrics},
 		commit: func(ctx context.Context, next int64, metadata string) error {
 			return gen.Commit(ctx, key.Topic, int(key.Partition), next, metadata)
@@ -260,6 +285,13 @@ func (w *Worker) blank() *batch {
 		return b
 	}
 	return &batch{block: store.NewBlock()}
+}
+
+// hold books memory of the budget, which was acquired, on a batch.
+func (w *Worker) hold(b *batch, n int64) {
+	n = w.budget.clamp(n)
+	b.held += n
+	w.metrics.memory.Add(float64(n))
 }
 
 // maxSpare is how many blocks wait for their next use; more would keep memory that a burst needed once.

@@ -1,0 +1,71 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"borderwatch/consumers/bundle"
+)
+
+func newRules() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "rules",
+		Short: "Check, test and explain the rules of a bundle directory",
+		Long: `rules reads the directory that a worker reads: rules, groups, exceptions,
+reference files and address lists. No server is needed.`,
+		Args: usageArgs(unknownCommand),
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	cmd.AddCommand(newRulesCheck(), newRulesTest(), newRulesExplain())
+	return cmd
+}
+
+// errEmpty refuses a directory without rules: an empty set would forbid nothing.
+var errEmpty = errors.New("no rule files: this would forbid nothing; name the directory that holds the rules")
+
+// inspect reads a bundle directory for people.
+func inspect(dir, geoip string) (*bundle.Inspection, error) {
+	parts, err := bundle.Source{Dir: dir, GeoIP: geoip}.Read()
+	if err != nil {
+		return nil, usageError{err}
+	}
+	found := bundle.Inspect(parts)
+	if !found.Failed() && len(found.Set.Rules) == 0 {
+		return nil, usageError{fmt.Errorf("%s: %w", dir, errEmpty)}
+	}
+	return found, nil
+}
+
+// formatFlag registers --format; the first of the formats is the default.
+func formatFlag(cmd *cobra.Command, into *string, formats ...string) {
+	cmd.Flags().StringVar(into, "format", formats[0], strings.Join(formats, ", "))
+	check := func(cmd *cobra.Command, _ []string) error {
+		if slices.Contains(formats, *into) {
+			return nil
+		}
+		return usageError{fmt.Errorf("--format %q is not one of %s", *into, strings.Join(formats, ", "))}
+	}
+	cmd.PreRunE = check
+}
+
+// writeJSON writes v for programs, one object, indented, with < and > as they are.
+func writeJSON(w io.Writer, v any) error {
+	out := json.NewEncoder(w)
+	out.SetEscapeHTML(false)
+	out.SetIndent("", "  ")
+	return out.Encode(v)
+}
+
+// count writes a number with its noun: "1 error", "2 errors".
+func count(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}

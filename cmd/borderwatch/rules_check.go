@@ -1,0 +1,142 @@
+package main
+
+import (
+	"cmp"
+	"fmt"
+	"io"
+	"slices"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"borderwatch/consumers/bundle"
+	"borderwatch/rules/engine"
+	"borderwatch/rules/lint"
+	"borderwatch/rules/policy"
+	"borderwatch/schemas/access"
+)
+
+// The formats of findings.
+const (
+	formatText  = "text"
+	formatJSON  = "json"
+	formatSARIF = "sarif"
+)
+
+type checkFlags struct {
+	format string
+	day    string
+	strict bool
+}
+
+func newRulesCheck() *cobra.Command {
+	var f checkFlags
+	cmd := &cobra.Command{
+		Use:   "check DIR",
+		Short: "Find what is wrong or unwise in rules, groups, exceptions and reference files",
+		Long: `check reads the directory as a worker does and adds the checks that no worker
+makes: rules without tests, exceptions that are too wide or about to end, lists
+that nobody compared with their source.
+
+It exits with 1 where an error is among the findings, and with --strict where
+there is any finding at all. Without errors a worker accepts the directory, if
+borderwatch rules test passes too.`,
+		Example: `  borderwatch rules check rules/
+  borderwatch rules check rules/ --day 2027-01-01
+  borderwatch rules check rules/ --format sarif > findings.sarif`,
+		Args: usageArgs(cobra.ExactArgs(1)),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return f.run(args[0], cmd.OutOrStdout())
+		},
+	}
+	formatFlag(cmd, &f.format, formatText, formatJSON, formatSARIF)
+	cmd.Flags().StringVar(&f.day, "day", "", "check as of this `day` (YYYY-MM-DD) instead of today")
+	cmd.Flags().BoolVar(&f.strict, "strict", false, "fail on warnings too")
+	return cmd
+}
+
+func (f *checkFlags) run(dir string, stdout io.Writer) error {
+	day := policy.DayOf(access.Millis(time.Now().UnixMilli()))
+	if f.day != "" {
+		var ok bool
+		if day, ok = policy.ParseDay(f.day); !ok {
+			return usageError{fmt.Errorf("--day %q is not a day such as 2026-11-23", f.day)}
+		}
+	}
+	found, err := inspect(dir, "")
+	if err != nil {
+		return err
+	}
+	findings := findingsOf(found, day)
+	if err := f.write(stdout, findings, found.Sources); err != nil {
+		return err
+	}
+	return f.conclude(findings)
+}
+
+// checkCompile is the id of what only compiling a whole set of rules shows.
+const checkCompile = "compile"
+
+// findingsOf are the problems of the files and, where they can be read, what the checks find in them.
+func findingsOf(found *bundle.Inspection, day policy.Day) []lint.Finding {
+	findings := slices.DeleteFunc(slices.Clone(found.Problems), noDatabase)
+	if !policy.Problems(findings).Failed() {
+		findings = append(findings, lint.Run(found.Set, day)...)
+		if _, err := engine.Compile(found.Set, engine.Options{}); err != nil {
+			findings = append(findings, policy.At(policy.Position{}, checkCompile, "", "%v", err))
+		}
+	}
+	slices.SortStableFunc(findings, func(a, b lint.Finding) int {
+		return cmp.Or(cmp.Compare(a.Path, b.Path), cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column))
+	})
+	return findings
+}
+
+// noDatabase leaves out what is said of a location database: check is not given one.
+func noDatabase(p policy.Problem) bool { return p.Path == "" }
+
+func (f *checkFlags) write(w io.Writer, findings []lint.Finding, sources map[string][]byte) error {
+	switch f.format {
+	case formatJSON:
+		return writeJSON(w, jsonFindings(findings))
+	case formatSARIF:
+		return writeJSON(w, sarifOf(findings))
+	}
+	return lint.Format(w, findings, sources)
+}
+
+// conclude is nil where nothing is found that must be mended.
+func (f *checkFlags) conclude(findings []lint.Finding) error {
+	errors, warnings := 0, 0
+	for i := range findings {
+		if findings[i].Severity == policy.SeverityError {
+			errors++
+		} else {
+			warnings++
+		}
+	}
+	if errors == 0 && (warnings == 0 || !f.strict) {
+		return nil
+	}
+	return fmt.Errorf("%s, %s", count(errors, "error"), count(warnings, "warning"))
+}
+
+// jsonFinding is a finding as check --format json writes it.
+type jsonFinding struct {
+	Check    string `json:"check"`
+	Severity string `json:"severity"`
+	Path     string `json:"path"`
+	Line     int    `json:"line,omitempty"`
+	Column   int    `json:"column,omitempty"`
+	Message  string `json:"message"`
+	Hint     string `json:"hint,omitempty"`
+}
+
+func jsonFindings(findings []lint.Finding) map[string][]jsonFinding {
+	out := make([]jsonFinding, len(findings))
+	for i := range findings {
+		p := &findings[i]
+		out[i] = jsonFinding{p.Check, p.Severity.String(), p.Path, p.Line, p.Column, p.Message, p.Hint}
+	}
+	return map[string][]jsonFinding{"findings": out}
+}
