@@ -73,17 +73,38 @@ func (j *judgement) identify(a *alert.Item) {
 	a.Case = append(b, shadowByte(a.Shadow)).digest()
 }
 
-// gapReason says what a gap case has in common: the verdict and reason of the place where the place is what is missing,
-// and the missing fields.
+// gapReason says what the members of a gap case have in common: the finding about the place where the place is part of it,
+// and which files or feeds would cure the rest. It does not go down to single fields: which of them a rule misses depends
+// on the action, and one unlisted data store would open a case for each.
 func gapReason(ev *access.Event, a *alert.Item) string {
-	reason := ""
-	if a.RuleID != alert.UnknownRule || a.Missing.Has(access.FieldLocationCountry) {
+	reason, missing := "", a.Missing
+	if a.RuleID != alert.UnknownRule || missing&placeFields != 0 {
 		reason = ev.Location.Verdict.String() + "/" + ev.Location.Reason
 	}
-	for _, name := range (a.Missing &^ countryAlone).Names() {
+	for _, cure := range cures {
+		if missing&cure.fields != 0 {
+			reason += "," + cure.name
+		}
+		missing &^= cure.fields
+	}
+	for _, name := range (missing &^ placeFields).Names() {
 		reason += "," + name
 	}
 	return reason
+}
+
+// placeFields are location.*.
+const placeFields = access.FieldSet(1<<access.FieldLocationCountry | 1<<access.FieldLocationVerdict | 1<<access.FieldLocationExpected | 1<<access.FieldLocationConfidence)
+
+// cures are the reference files, and the fields that they fill in.
+var cures = []struct {
+	name   string
+	fields access.FieldSet
+}{
+	{"roster", 1<<access.FieldActorKind | 1<<access.FieldActorEmployerCountry | 1<<access.FieldActorEmployerEntity | 1<<access.FieldActorHomeCountry |
+		1<<access.FieldActorCoveredPerson | 1<<access.FieldActorEmployment},
+	{"catalogue", 1<<access.FieldDataset | 1<<access.FieldSystem | 1<<access.FieldSubjectRegions | 1<<access.FieldClasses | 1<<access.FieldCategories |
+		1<<access.FieldForm | 1<<access.FieldExporterEntity | 1<<access.FieldStorageCountry},
 }
 
 // dataItem is the item of an alert, an empty one where the event has none.

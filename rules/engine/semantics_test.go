@@ -430,6 +430,7 @@ func TestSemantics18(t *testing.T) {
 		return a.Case, a.CaseKind
 	}
 	const policyCase = "data.classes: [public], action: read, actor.id: u-1, location.country: CN"
+	const open = "action: read, location.country: DE, data.system: s-1"
 	const gap = "data.classes: [public], action: read, actor.id: u-1, location.verdict: masked, data.system: s-1"
 	for _, tt := range []struct {
 		name, a, b string
@@ -442,6 +443,8 @@ func TestSemantics18(t *testing.T) {
 		{"18-gap-other-actor", gap, strings.Replace(gap, "u-1", "u-2", 1), alert.CaseGap, true},
 		{"18-gap-other-day", gap, gap + ", time: 2026-11-21T09:00:00Z", alert.CaseGap, true},
 		{"18-gap-other-system", gap, strings.Replace(gap, "s-1", "s-2", 1), alert.CaseGap, false},
+		{"18-unknown-by-cure", "data.items: [{dataset: a, classes: [unknown], system: s-1}], action: read, location.country: DE", "data.items: [{dataset: b, system: s-1}], action: read, location.country: DE", alert.CaseGap, true},
+		{"18-unknown-other-place", open, strings.Replace(open, "DE", "unknown", 1), alert.CaseGap, false},
 		{"18-gap-other-severity", gap, gap + ", outcome: denied", alert.CaseGap, false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

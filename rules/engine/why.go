@@ -177,7 +177,8 @@ func (j *judgement) appendReason(b []byte, a *alert.Item) []byte {
 	case a.Outcome == alert.Error:
 		b = append(b, "the rule could not be evaluated, which alerts"...)
 	case r == nil:
-		return append(append(append(append(b, "cannot decide "...), strings.Join(a.Rules, ", ")...), ", missing "...), strings.Join(a.Missing.Names(), ", ")...)
+		b = appendRules(append(b, "cannot decide "...), a.Rules)
+		return append(append(b, ", missing "...), strings.Join(a.Missing.Names(), ", ")...)
 	default:
 		b = append(b, r.decisive...)
 	}
@@ -190,7 +191,19 @@ func (j *judgement) appendReason(b []byte, a *alert.Item) []byte {
 	}
 	if a.Missing != 0 {
 		b = append(b, " - the missing country also leaves open "...)
-		b = append(b, strings.Join(others(a), ", ")...)
+		b = appendRules(b, others(a))
+	}
+	return b
+}
+
+const maxNamedRules = 4
+
+// appendRules names the first rules and counts the rest, which the alert lists.
+func appendRules(b []byte, ids []string) []byte {
+	named := ids[:min(len(ids), maxNamedRules)]
+	b = append(b, strings.Join(named, ", ")...)
+	if more := len(ids) - len(named); more > 0 {
+		b = append(strconv.AppendInt(append(b, " and "...), int64(more), 10), " more"...)
 	}
 	return b
 }
