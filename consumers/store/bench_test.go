@@ -105,8 +105,8 @@ func BenchmarkFill(b *testing.B) {
 func BenchmarkInsert(b *testing.B) {
 	for _, compression := range []string{"none", "lz4"} {
 		b.Run(compression, func(b *testing.B) {
-			migrated(b, "bw_bench")
-			opt := options("bw_bench", adminUser)
+			shared(b).migrated(b, "bw_bench")
+			opt := shared(b).options("bw_bench")
 			opt.Compression = compression
 			s := open(b, opt)
 			list := samples(benchRows)
@@ -116,13 +116,13 @@ func BenchmarkInsert(b *testing.B) {
 			for i := range b.N {
 				b.StopTimer()
 				fillSamples(block, list, testBatch(0, int64(i)*benchRows))
-				own, other := cpu(b, os.Getpid()), cpu(b, server.PID())
+				own, other := cpu(b, os.Getpid()), cpu(b, shared(b).PID())
 				b.StartTimer()
 				if err := s.Insert(context.Background(), block); err != nil {
 					b.Fatal(err)
 				}
 				b.StopTimer()
-				us, clickhouse = us+cpu(b, os.Getpid())-own, clickhouse+cpu(b, server.PID())-other
+				us, clickhouse = us+cpu(b, os.Getpid())-own, clickhouse+cpu(b, shared(b).PID())-other
 				b.StartTimer()
 			}
 			rows := float64(b.N * benchRows)

@@ -166,7 +166,7 @@ func safeItems(items []access.Item) string {
 // TestFastEqualsSafe writes the same events through the block and through clickhouse-go's Append and compares the rows
 // column by column in the database.
 func TestFastEqualsSafe(t *testing.T) {
-	conn := migrated(t, "bw_equal")
+	conn := shared(t).migrated(t, "bw_equal")
 	ctx := context.Background()
 	if err := conn.Exec(ctx, "CREATE TABLE bw_equal.safe_rows AS bw_equal.event_rows"); err != nil {
 		t.Fatal(err)
@@ -201,7 +201,7 @@ func TestFastEqualsSafe(t *testing.T) {
 		}
 	}
 	block.Seal(store.Seal{Last: 100 + n - 1})
-	if err := open(t, options("bw_equal", adminUser)).Insert(ctx, block); err != nil {
+	if err := open(t, shared(t).options("bw_equal")).Insert(ctx, block); err != nil {
 		t.Fatal(err)
 	}
 	if err := safe.Send(); err != nil {

@@ -55,14 +55,14 @@ func compareCounts(t *testing.T, got, want map[string]uint64) {
 
 // TestFaults makes every step fail, before and after it took effect: one retry later all is there exactly once.
 func TestFaults(t *testing.T) {
-	conn := migrated(t, "bw_faults")
+	conn := shared(t).migrated(t, "bw_faults")
 	lost := errors.New("connection reset by peer")
 	partition := int32(0)
 	for _, table := range tables {
 		for _, effect := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%s/took_effect=%v", table, effect), func(t *testing.T) {
 				var retried []string
-				opt := options("bw_faults", adminUser)
+				opt := shared(t).options("bw_faults")
 				opt.Around = func(ctx context.Context, step string, run func(context.Context) error) error {
 					if step != table || len(retried) > 0 {
 						return run(ctx)
@@ -101,8 +101,8 @@ func TestFaults(t *testing.T) {
 // TestCrashAndTakeover stops after every step, as a killed worker does, and lets another worker insert the batch again:
 // nothing is seen until the receipt, and everything once after it.
 func TestCrashAndTakeover(t *testing.T) {
-	conn := migrated(t, "bw_crash")
-	s := open(t, options("bw_crash", adminUser))
+	conn := shared(t).migrated(t, "bw_crash")
+	s := open(t, shared(t).options("bw_crash"))
 	for stop := range len(tables) {
 		partition := int32(stop)
 		steps, err := s.Steps(filled(partition, 0, 10))
@@ -161,8 +161,8 @@ func TestCrashAndTakeover(t *testing.T) {
 
 // TestRepair writes a batch again after its rows were deleted: the old token would bring nothing back.
 func TestRepair(t *testing.T) {
-	conn := migrated(t, "bw_repair")
-	s := open(t, options("bw_repair", adminUser))
+	conn := shared(t).migrated(t, "bw_repair")
+	s := open(t, shared(t).options("bw_repair"))
 	if err := s.Insert(t.Context(), filled(0, 0, 10)); err != nil {
 		t.Fatal(err)
 	}
@@ -195,8 +195,8 @@ func TestRepair(t *testing.T) {
 
 // TestTokensReachTheServer reads the pinned settings back from the server's own log.
 func TestTokensReachTheServer(t *testing.T) {
-	conn := migrated(t, "bw_tokens")
-	if err := open(t, options("bw_tokens", adminUser)).Insert(t.Context(), filled(5, 100, 10)); err != nil {
+	conn := shared(t).migrated(t, "bw_tokens")
+	if err := open(t, shared(t).options("bw_tokens")).Insert(t.Context(), filled(5, 100, 10)); err != nil {
 		t.Fatal(err)
 	}
 	if err := conn.Exec(t.Context(), "SYSTEM FLUSH LOGS"); err != nil {
@@ -216,7 +216,7 @@ func TestTokensReachTheServer(t *testing.T) {
 }
 
 func TestRetryAndHalt(t *testing.T) {
-	migrated(t, "bw_retry")
+	shared(t).migrated(t, "bw_retry")
 	for _, test := range []struct {
 		code  int32
 		halts bool
@@ -231,7 +231,7 @@ func TestRetryAndHalt(t *testing.T) {
 				failure = &ch.Exception{Code: proto.Error(test.code), Message: "injected"}
 			}
 			attempts := 0
-			opt := options("bw_retry", adminUser)
+			opt := shared(t).options("bw_retry")
 			opt.Around = func(ctx context.Context, _ string, run func(context.Context) error) error {
 				if attempts++; attempts == 1 {
 					return failure
@@ -255,7 +255,7 @@ func TestRetryAndHalt(t *testing.T) {
 // TestContextEndsRetries keeps a failing insert within its context, and says that the outcome is unknown, not refused.
 func TestContextEndsRetries(t *testing.T) {
 	var attempts atomic.Int32
-	opt := options("bw", adminUser)
+	opt := shared(t).options("bw")
 	opt.Around = func(context.Context, string, func(context.Context) error) error {
 		attempts.Add(1)
 		return errors.New("no route to host")
@@ -273,7 +273,7 @@ func TestContextEndsRetries(t *testing.T) {
 }
 
 func TestBadBlocks(t *testing.T) {
-	s := open(t, options("bw", adminUser))
+	s := open(t, shared(t).options("bw"))
 	open := store.NewBlock()
 	open.Begin(testBatch(0, 0))
 	backwards := store.NewBlock()
@@ -290,11 +290,11 @@ func TestBadBlocks(t *testing.T) {
 
 // TestDriftHalts refuses to write into a table whose types are not this build's, instead of letting the server convert.
 func TestDriftHalts(t *testing.T) {
-	conn := migrated(t, "bw_drift")
+	conn := shared(t).migrated(t, "bw_drift")
 	if err := conn.Exec(t.Context(), "ALTER TABLE bw_drift.event_rows MODIFY COLUMN action Enum8('unknown' = 0, 'view' = 1, 'read' = 2)"); err != nil {
 		t.Fatal(err)
 	}
-	err := open(t, options("bw_drift", adminUser)).Insert(t.Context(), filled(0, 0, 10))
+	err := open(t, shared(t).options("bw_drift")).Insert(t.Context(), filled(0, 0, 10))
 	var halt *store.HaltError
 	if !errors.As(err, &halt) || !strings.Contains(err.Error(), "run borderwatch migrate") {
 		t.Fatalf("got %v", err)
@@ -303,7 +303,7 @@ func TestDriftHalts(t *testing.T) {
 	if err := schema.Migrate(t.Context(), conn, schema.Options{Layout: schema.Layout{Database: "bw_drift"}}); err != nil {
 		t.Fatal(err)
 	}
-	if err := open(t, options("bw_drift", adminUser)).Insert(t.Context(), filled(0, 0, 10)); err != nil {
+	if err := open(t, shared(t).options("bw_drift")).Insert(t.Context(), filled(0, 0, 10)); err != nil {
 		t.Fatal(err)
 	}
 	compareCounts(t, counts(t, conn, "bw_drift"), wantTen)
@@ -324,8 +324,8 @@ func TestOptions(t *testing.T) {
 
 // TestCompressed sends the same rows compressed.
 func TestCompressed(t *testing.T) {
-	conn := migrated(t, "bw_lz4")
-	opt := options("bw_lz4", adminUser)
+	conn := shared(t).migrated(t, "bw_lz4")
+	opt := shared(t).options("bw_lz4")
 	opt.Compression = "lz4"
 	if err := open(t, opt).Insert(t.Context(), filled(0, 0, 10)); err != nil {
 		t.Fatal(err)

@@ -2,78 +2,56 @@ package store_test
 
 import (
 	"context"
-	"fmt"
-	"os"
 	"testing"
 
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 
 	"borderwatch/consumers/embedded"
+	"borderwatch/consumers/embedded/embeddedtest"
 	"borderwatch/consumers/store"
 	schema "borderwatch/schemas/clickhouse"
 )
 
-// server is the one ClickHouse that all tests of the package share; each takes a database of its own.
-var server *embedded.ClickHouse
+func TestMain(m *testing.M) { embeddedtest.Main(m) }
 
-const (
-	adminUser = "admin"
-	password  = "of-this-test-only"
-)
+// login is an account at a real ClickHouse.
+type login struct {
+	*embeddedtest.ClickHouse
+	user, password string
+}
+
+// shared is the administrator of the server that all tests share; each test takes a database of its own.
+func shared(t testing.TB) login {
+	return login{embeddedtest.SharedClickHouse(t), embeddedtest.Admin, embeddedtest.Password}
+}
 
 // rightsDB is the database that the accounts of the roles have their grants on.
 const rightsDB = "bw"
 
-func TestMain(m *testing.M) {
-	embedded.MaybeRunChild()
-	os.Exit(run(m))
-}
-
-func run(m *testing.M) int {
-	cache, err := embedded.CacheDir()
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	if err := os.MkdirAll(cache, 0o755); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	dir, err := os.MkdirTemp(cache, "store-test-")
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	defer os.RemoveAll(dir)
-	server = embedded.NewClickHouse(embedded.ClickHouseConfig{Dir: dir, Users: users()})
-	if err := server.Start(context.Background()); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	defer server.Stop(context.Background())
-	return m.Run()
-}
-
-// users are an administrator and one account per role, with exactly the role's grants.
-func users() []embedded.User {
-	list := []embedded.User{{Name: adminUser, Password: password, Admin: true}}
+// withRoles is the administrator of a server that has, beside him, one account per role with exactly the role's grants.
+func withRoles(t testing.TB) login {
+	t.Helper()
+	users := []embedded.User{{Name: embeddedtest.Admin, Password: embeddedtest.Password, Admin: true}}
 	for _, r := range schema.Roles(schema.Layout{Database: rightsDB}) {
-		u := embedded.User{Name: r.Name, Password: password, Grants: r.Grants, Settings: r.Settings, Constraints: map[string]embedded.Constraint{}}
+		u := embedded.User{Name: r.Name, Password: embeddedtest.Password, Grants: r.Grants, Settings: r.Settings, Constraints: map[string]embedded.Constraint{}}
 		for name, l := range r.Limits {
 			u.Constraints[name] = embedded.Constraint{Min: l.Min, Max: l.Max, ReadOnly: l.Fixed}
 		}
-		list = append(list, u)
+		users = append(users, u)
 	}
-	return list
+	return login{embeddedtest.FreshClickHouse(t, embedded.ClickHouseConfig{Users: users}), embeddedtest.Admin, embeddedtest.Password}
 }
 
-func options(database, user string) store.Options {
-	return store.Options{Hosts: []string{server.Addr()}, Database: database, User: user, Password: password}
+// as is another account at the same server.
+func (l login) as(user string) login { return login{l.ClickHouse, user, embeddedtest.Password} }
+
+func (l login) options(database string) store.Options {
+	return store.Options{Hosts: []string{l.Addr()}, Database: database, User: l.user, Password: l.password}
 }
 
-func dial(t testing.TB, database, user string) driver.Conn {
+func (l login) dial(t testing.TB) driver.Conn {
 	t.Helper()
-	conn, err := store.Dial(options(database, user))
+	conn, err := store.Dial(l.options(""))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -82,9 +60,9 @@ func dial(t testing.TB, database, user string) driver.Conn {
 }
 
 // migrated makes a database with this build's schema and drops it after the test.
-func migrated(t testing.TB, database string) driver.Conn {
+func (l login) migrated(t testing.TB, database string) driver.Conn {
 	t.Helper()
-	conn := dial(t, database, adminUser)
+	conn := l.dial(t)
 	ctx := context.Background()
 	if err := schema.Migrate(ctx, conn, schema.Options{Layout: schema.Layout{Database: database}}); err != nil {
 		t.Fatal(err)

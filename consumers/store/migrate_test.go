@@ -19,14 +19,14 @@ func TestMigrateTwiceAndAtOnce(t *testing.T) {
 	var group sync.WaitGroup
 	errs := make([]error, 4)
 	for i := range errs {
-		conn := dial(t, db, adminUser)
+		conn := shared(t).dial(t)
 		group.Go(func() { errs[i] = schema.Migrate(context.Background(), conn, opt) })
 	}
 	group.Wait()
 	if err := errors.Join(errs...); err != nil {
 		t.Fatal(err)
 	}
-	conn := migrated(t, db)
+	conn := shared(t).migrated(t, db)
 	if n := scalar(t, conn, "SELECT count() FROM bw_twice.schema_migrations"); n != schema.Version {
 		t.Errorf("%d migrations recorded, want %d", n, schema.Version)
 	}
@@ -37,7 +37,7 @@ func TestMigrateTwiceAndAtOnce(t *testing.T) {
 
 func TestMigrateRefuses(t *testing.T) {
 	const db = "bw_refuse"
-	conn := migrated(t, db)
+	conn := shared(t).migrated(t, db)
 	opt := schema.Options{Layout: schema.Layout{Database: db}}
 	record := func(version int, checksum string) {
 		t.Helper()
@@ -49,7 +49,7 @@ func TestMigrateRefuses(t *testing.T) {
 	if err := schema.Migrate(t.Context(), conn, opt); !errors.Is(err, schema.ErrSchemaNewer) {
 		t.Errorf("a newer schema: %v", err)
 	}
-	s := open(t, options(db, adminUser))
+	s := open(t, shared(t).options(db))
 	if err := s.Check(t.Context()); !errors.Is(err, schema.ErrSchemaNewer) {
 		t.Errorf("check on a newer schema: %v", err)
 	}
@@ -67,7 +67,7 @@ func TestMigrateRefuses(t *testing.T) {
 
 // TestUnreachable says which host and what is wrong.
 func TestUnreachable(t *testing.T) {
-	opt := options("bw", adminUser)
+	opt := shared(t).options("bw")
 	opt.Hosts = []string{"127.0.0.1:1"}
 	err := open(t, opt).Check(t.Context())
 	if err == nil || !strings.Contains(err.Error(), "127.0.0.1:1") {

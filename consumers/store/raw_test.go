@@ -9,7 +9,7 @@ import (
 
 // TestRawRoundTrip stores records that are hard on encodings and reads the very bytes back, null and empty apart.
 func TestRawRoundTrip(t *testing.T) {
-	conn := migrated(t, "bw_raw")
+	conn := shared(t).migrated(t, "bw_raw")
 	records := []struct {
 		key, value []byte
 		headers    []store.Header
@@ -28,7 +28,7 @@ func TestRawRoundTrip(t *testing.T) {
 		b.AppendDeadLetter(store.DeadLetter{Offset: int64(i), Timestamp: testTime, Code: "c", Reason: "r", Position: -1, Key: r.key, Value: r.value, Headers: r.headers})
 	}
 	b.Seal(store.Seal{Last: int64(len(records)) - 1})
-	if err := open(t, options("bw_raw", adminUser)).Insert(t.Context(), b); err != nil {
+	if err := open(t, shared(t).options("bw_raw")).Insert(t.Context(), b); err != nil {
 		t.Fatal(err)
 	}
 	for _, table := range []string{"raw_rows", "dead_letter_rows"} {

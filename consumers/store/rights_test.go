@@ -20,13 +20,14 @@ const (
 
 // TestRights asks the real server, as each account, for what it needs and for what it must not get.
 func TestRights(t *testing.T) {
-	migrated(t, rightsDB)
-	if err := open(t, options(rightsDB, adminUser)).Insert(t.Context(), filled(0, 0, 10)); err != nil {
+	server := withRoles(t)
+	server.migrated(t, rightsDB)
+	if err := open(t, server.options(rightsDB)).Insert(t.Context(), filled(0, 0, 10)); err != nil {
 		t.Fatal(err)
 	}
 	views := []string{"events", "distinct_events", "alerts", "cases", "dead_letters", "coverage", "batches", "batch_findings"}
 	for _, account := range []string{"bw_partner", "bw_partner_verify", "bw_api"} {
-		conn := dial(t, rightsDB, account)
+		conn := server.as(account).dial(t)
 		for _, v := range views {
 			if _, err := conn.Query(t.Context(), "SELECT * FROM bw."+v+" LIMIT 1"); err != nil {
 				t.Errorf("%s cannot read %s: %v", account, v, err)
@@ -47,7 +48,7 @@ func TestRights(t *testing.T) {
 		{"bw_partner", "SELECT * FROM executable('x', CSV, 'a String', (SELECT 'x' AS a))", []int32{accessDenied, readOnly}},
 		{"bw_partner", "SELECT * FROM merge('bw', 'raw_rows')", []int32{accessDenied, noSuchTables}},
 		{"bw_partner", "SELECT * FROM mergeTreeIndex('bw', 'raw_rows')", []int32{accessDenied}},
-		{"bw_partner", "SELECT * FROM system.query_log", []int32{accessDenied}},
+		{"bw_partner", "SELECT * FROM system.users", []int32{accessDenied}},
 		{"bw_partner", "INSERT INTO bw.receipts (topic) VALUES ('x')", []int32{accessDenied, readOnly}},
 		{"bw_partner", "CREATE TABLE bw.x (a Int8) ENGINE = Memory", []int32{accessDenied, readOnly}},
 		{"bw_partner", "CREATE TEMPORARY TABLE x (a Int8)", []int32{accessDenied, readOnly}},
@@ -77,7 +78,7 @@ func TestRights(t *testing.T) {
 		{"bw_migrate", "INSERT INTO bw.receipts (topic) VALUES ('x')", []int32{accessDenied}},
 		{"bw_migrate", "DROP TABLE bw.event_rows", []int32{accessDenied}},
 	} {
-		err := dial(t, rightsDB, test.account).Exec(t.Context(), test.query)
+		err := server.as(test.account).dial(t).Exec(t.Context(), test.query)
 		if test.codes == nil {
 			if err != nil {
 				t.Errorf("%s: %s: %v", test.account, test.query, err)
@@ -101,12 +102,13 @@ func TestRights(t *testing.T) {
 
 // TestLeastRightsSuffice runs what each program does under its own account.
 func TestLeastRightsSuffice(t *testing.T) {
-	migrated(t, rightsDB)
+	server := withRoles(t)
+	server.migrated(t, rightsDB)
 	ctx := t.Context()
-	if err := schema.Migrate(ctx, dial(t, rightsDB, "bw_migrate"), schema.Options{}); err != nil {
+	if err := schema.Migrate(ctx, server.as("bw_migrate").dial(t), schema.Options{}); err != nil {
 		t.Errorf("migrate: %v", err)
 	}
-	s := open(t, options(rightsDB, "bw_ingest"))
+	s := open(t, server.as("bw_ingest").options(rightsDB))
 	if err := s.Check(ctx); err != nil {
 		t.Errorf("check: %v", err)
 	}
@@ -128,7 +130,7 @@ func TestLeastRightsSuffice(t *testing.T) {
 	if alerts, _, err := s.AlertsSince(ctx, store.Cursor{}, 10); err != nil || len(alerts) != 3 {
 		t.Errorf("alerts since: %d, %v", len(alerts), err)
 	}
-	api := open(t, options(rightsDB, "bw_api"))
+	api := open(t, server.as("bw_api").options(rightsDB))
 	if _, err := api.DeadLetters(ctx, "", "", 10); err != nil {
 		t.Errorf("dead letters: %v", err)
 	}
@@ -139,7 +141,7 @@ func TestLeastRightsSuffice(t *testing.T) {
 
 // TestRoleStatementsParse lets the server read the statements that an embedded one cannot run.
 func TestRoleStatementsParse(t *testing.T) {
-	conn := dial(t, rightsDB, adminUser)
+	conn := shared(t).dial(t)
 	for _, l := range []schema.Layout{{}, {Cluster: "prod"}} {
 		for _, statement := range schema.RoleStatements(l) {
 			var formatted string

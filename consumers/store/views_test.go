@@ -13,8 +13,8 @@ import (
 // TestCopiesAreOneEvent delivers one event through two feeds, judged differently: both rows stay, views of events,
 // alerts and cases count one and show the more severe verdict.
 func TestCopiesAreOneEvent(t *testing.T) {
-	conn := migrated(t, "bw_copies")
-	s := open(t, options("bw_copies", adminUser))
+	conn := shared(t).migrated(t, "bw_copies")
+	s := open(t, shared(t).options("bw_copies"))
 	for i, v := range []*alert.Verdict{{Outcome: alert.Unknown, Severity: alert.High}, fullVerdict(1)} {
 		ev := fullEvent(int64(i))
 		ev.Kafka.Partition = int32(i)
@@ -51,7 +51,7 @@ func TestCopiesAreOneEvent(t *testing.T) {
 
 // TestSameIDOtherContent never folds an identity that is reused with other content.
 func TestSameIDOtherContent(t *testing.T) {
-	conn := migrated(t, "bw_reuse")
+	conn := shared(t).migrated(t, "bw_reuse")
 	b := store.NewBlock()
 	b.Begin(testBatch(0, 0))
 	for i := range int64(2) {
@@ -61,7 +61,7 @@ func TestSameIDOtherContent(t *testing.T) {
 		b.AppendEvent(ev, content, &alert.Verdict{})
 	}
 	b.Seal(store.Seal{Last: 1})
-	if err := open(t, options("bw_reuse", adminUser)).Insert(t.Context(), b); err != nil {
+	if err := open(t, shared(t).options("bw_reuse")).Insert(t.Context(), b); err != nil {
 		t.Fatal(err)
 	}
 	if n := scalar(t, conn, "SELECT count() FROM bw_reuse.distinct_events"); n != 2 {
@@ -71,7 +71,7 @@ func TestSameIDOtherContent(t *testing.T) {
 
 // TestEventView reads the full event back through the view, as an analyst sees it.
 func TestEventView(t *testing.T) {
-	conn := migrated(t, "bw_view")
+	conn := shared(t).migrated(t, "bw_view")
 	b := store.NewBlock()
 	b.Begin(testBatch(0, 0))
 	for i, ev := range []*access.Event{fullEvent(0), emptyEvent(1)} {
@@ -83,7 +83,7 @@ func TestEventView(t *testing.T) {
 		b.AppendEvent(ev, content, v)
 	}
 	b.Seal(store.Seal{Last: 1})
-	if err := open(t, options("bw_view", adminUser)).Insert(t.Context(), b); err != nil {
+	if err := open(t, shared(t).options("bw_view")).Insert(t.Context(), b); err != nil {
 		t.Fatal(err)
 	}
 	for _, test := range []struct {
@@ -144,8 +144,8 @@ func canonical(t *testing.T, v any) string {
 }
 
 func TestQuestions(t *testing.T) {
-	migrated(t, "bw_questions")
-	s := open(t, options("bw_questions", adminUser))
+	shared(t).migrated(t, "bw_questions")
+	s := open(t, shared(t).options("bw_questions"))
 	ctx := t.Context()
 	if last, err := s.LastReceipt(ctx, testSource, testTopic, 0); err != nil || last != -1 {
 		t.Fatalf("last receipt %d, %v on an empty database, want -1", last, err)
@@ -223,8 +223,8 @@ func TestQuestions(t *testing.T) {
 }
 
 func TestBundles(t *testing.T) {
-	conn := migrated(t, "bw_bundles")
-	s := open(t, options("bw_bundles", adminUser))
+	conn := shared(t).migrated(t, "bw_bundles")
+	s := open(t, shared(t).options("bw_bundles"))
 	for range 2 {
 		if err := s.InsertBundle(t.Context(), "d1", "manifest\n", map[string][]byte{"p1": {0, 1, 255}, "p2": nil}); err != nil {
 			t.Fatal(err)
