@@ -2,6 +2,7 @@ package bundle
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"strconv"
@@ -161,18 +162,22 @@ func (m *Manager) remember(b *Bundle) {
 	m.recent = append(m.recent, b)
 }
 
-// Fetch reads a bundle from the archive and checks every byte against its digest.
+// ErrLost says that a bundle is not in the archive as it was, or that this build cannot use it: asking again does not help.
+var ErrLost = errors.New("the bundle cannot be had again")
+
+// Fetch reads a bundle from the archive and checks every byte against its digest. Errors other than ErrLost are the
+// archive's own and may pass.
 func Fetch(ctx context.Context, archive Archive, digest string) (*Bundle, error) {
 	text, ok, err := archive.BundleManifest(ctx, digest)
 	if err != nil {
 		return nil, fmt.Errorf("bundle %s: %w", digest, err)
 	}
 	if !ok || digestOf([]byte(text)) != digest {
-		return nil, fmt.Errorf("bundle %s is not in the archive, or under another digest", digest)
+		return nil, fmt.Errorf("%w: %s is not in the archive, or under another digest", ErrLost, digest)
 	}
 	parts, err := parseManifest(text)
 	if err != nil {
-		return nil, fmt.Errorf("bundle %s: %w", digest, err)
+		return nil, fmt.Errorf("%w: %s: %w", ErrLost, digest, err)
 	}
 	for i := range parts {
 		data, ok, err := archive.BundlePart(ctx, parts[i].Digest)
@@ -180,11 +185,15 @@ func Fetch(ctx context.Context, archive Archive, digest string) (*Bundle, error)
 			return nil, fmt.Errorf("bundle %s: %s: %w", digest, parts[i].Path, err)
 		}
 		if got := newPart("", "", data).Digest; !ok || got != parts[i].Digest {
-			return nil, fmt.Errorf("bundle %s: %s is not in the archive, or with other bytes", digest, parts[i].Path)
+			return nil, fmt.Errorf("%w: %s: %s is not in the archive, or with other bytes", ErrLost, digest, parts[i].Path)
 		}
 		parts[i].Data = data
 	}
-	return Compile(parts)
+	b, err := Compile(parts)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %s: %w", ErrLost, digest, err)
+	}
+	return b, nil
 }
 
 // parseManifest reads what manifest wrote.

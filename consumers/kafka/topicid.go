@@ -15,7 +15,8 @@ import (
 // TopicIDs returns the id that the cluster gave each topic when it was
 // created, in Kafka's notation (22 characters of URL-safe base64). It changes
 // when a topic is deleted and created again under the same name, which offsets
-// alone do not show. Brokers before Kafka 2.8 have none: the map is empty then.
+// alone do not show. A topic that the broker does not know is not in the map.
+// Brokers before Kafka 2.8 have no ids: the map is nil then.
 func (c *Client) TopicIDs(ctx context.Context, topics ...string) (map[string]string, error) {
 	ids := map[string]string{}
 	if len(topics) == 0 {
@@ -30,7 +31,7 @@ func (c *Client) TopicIDs(ctx context.Context, topics ...string) (map[string]str
 		supported = supported || v.ApiKey == int(protocol.Metadata) && v.MaxVersion >= topicIDVersion && v.MinVersion <= topicIDVersion
 	}
 	if !supported {
-		return ids, nil
+		return nil, nil
 	}
 	err = c.retry(ctx, "topic ids", func(ctx context.Context) error {
 		ctx, cancel := context.WithTimeout(ctx, c.cfg.RequestTimeout)

@@ -27,8 +27,8 @@ type batch struct {
 	judged hash.Hash
 
 	newest  access.Millis   // largest Kafka timestamp
-	high    int64           // high watermark when it was read
-	letters []kafka.Message // for the dead-letter topic
+	letters []kafka.Message // for the dead-letter topic, where there is one
+	copied  int64           // bytes of letters
 	held    int64           // bytes of the budget
 	opened  time.Time       // when the first offset was taken up, for the linger
 }
@@ -54,6 +54,14 @@ func (b *batch) rows() store.Batch {
 }
 
 func (b *batch) empty() bool { return b.next == b.first }
+
+// size is roughly the bytes that the batch holds.
+func (b *batch) size() int64 { return int64(b.block.Size()) + b.copied }
+
+// full says that the batch has to be cut.
+func (b *batch) full(cfg *Config) bool {
+	return b.block.Rows() >= cfg.MaxRows || b.size() >= cfg.MaxBytes
+}
 
 // leaf is the record of the batch for the ledger; prev is the index of the partition's last leaf, -1 for none.
 func (b *batch) leaf(prev int64) ledger.Batch {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strconv"
 	"time"
 
 	"borderwatch/consumers/ledger"
@@ -22,25 +21,32 @@ import (
 //  5. the offset is committed, fenced by the group's generation; a crash before it changes nothing, since the ledger's
 //     head and not Kafka decides where to read on.
 func (p *partition) deliver(ctx context.Context, b *batch) error {
+	if err := p.sameSource(ctx); err != nil {
+		return err
+	}
 	leaf := b.leaf(p.prev)
 	index, err := p.append(ctx, leaf)
 	if err != nil {
 		return err
 	}
 	p.prev = int64(index)
-	if err := p.insert(ctx, b, leaf, index); err != nil {
+	if err := p.insert(ctx, b, leaf, index, p.worker.store.InsertRows); err != nil {
 		return err
 	}
-	p.metrics.stored(b.next, b.high, b.newest)
-	p.worker.progress.reached(p.key.Topic, p.key.Partition, b.next)
-	return p.timed(stageCommit, func() error { return p.commit(ctx, b.next, strconv.FormatUint(index, 10)) })
+	p.stored(b.next, b.newest)
+	return p.timed(stageCommit, func() error {
+		return p.worker.attempt(ctx, stepCommit, func(ctx context.Context) error {
+			return p.commit(ctx, b.next, commitMetadata(index, p.key.Source))
+		})
+	})
 }
 
-// insert writes the rows of a recorded batch and its receipt. Takeover calls it for batches whose receipt is missing.
-func (p *partition) insert(ctx context.Context, b *batch, leaf ledger.Batch, index uint64) error {
+// insert writes the rows of a recorded batch, by rows, and its receipt. Takeover calls it for batches whose receipt is
+// missing.
+func (p *partition) insert(ctx context.Context, b *batch, leaf ledger.Batch, index uint64, rows func(context.Context, *store.Block) error) error {
 	b.block.Seal(store.Seal{Last: leaf.Last, LedgerIndex: index, Input: leaf.Input, Judged: leaf.Judged,
 		Control: leaf.Control, Compacted: leaf.Compacted, Worker: p.worker.cfg.Instance})
-	if err := p.timed(stageInsert, func() error { return p.worker.store.InsertRows(ctx, b.block) }); err != nil {
+	if err := p.timed(stageInsert, func() error { return rows(ctx, b.block) }); err != nil {
 		return fmt.Errorf("insert offsets %d to %d: %w", leaf.First, leaf.Last, err)
 	}
 	if err := p.timed(stageDeadLetters, func() error { return p.publish(ctx, b) }); err != nil {
@@ -61,10 +67,10 @@ func (p *partition) activated(ctx context.Context, leaf ledger.Batch, index uint
 	if leaf.Bundle == p.inForce {
 		return nil
 	}
-	err := p.worker.retry(ctx, "activation", func(ctx context.Context) error {
+	err := p.worker.retry(ctx, stepActivation, func(ctx context.Context) error {
 		return p.worker.store.InsertActivation(ctx, store.Activation{Source: leaf.Source, Topic: leaf.Topic,
 			Partition: leaf.Partition, From: leaf.First, Bundle: leaf.Bundle, LedgerIndex: index})
-	}, func(error) bool { return true })
+	}, always)
 	if err != nil {
 		return fmt.Errorf("activation of bundle %s at offset %d: %w", leaf.Bundle, leaf.First, err)
 	}
@@ -76,7 +82,7 @@ func (p *partition) activated(ctx context.Context, leaf ledger.Batch, index uint
 // evidence is never skipped to keep up.
 func (p *partition) append(ctx context.Context, leaf ledger.Leaf) (index uint64, err error) {
 	err = p.timed(stageLedger, func() error {
-		return p.worker.retry(ctx, "ledger", func(ctx context.Context) error {
+		return p.worker.retry(ctx, stepLedger, func(ctx context.Context) error {
 			index, err = p.worker.ledger.Append(ctx, leaf)
 			return err
 		}, func(err error) bool { return errors.Is(err, ledger.ErrUnavailable) })
@@ -85,13 +91,13 @@ func (p *partition) append(ctx context.Context, leaf ledger.Leaf) (index uint64,
 }
 
 func (p *partition) publish(ctx context.Context, b *batch) error {
-	if len(b.letters) == 0 || p.worker.letters == nil {
+	if len(b.letters) == 0 {
 		return nil
 	}
-	return p.worker.retry(ctx, "dead_letters", func(ctx context.Context) error {
+	return p.worker.retry(ctx, stepLetters, func(ctx context.Context) error {
 		_, err := p.worker.letters.Produce(ctx, p.worker.cfg.DeadLetterTopic, b.letters)
 		return err
-	}, func(error) bool { return true })
+	}, always)
 }
 
 func (p *partition) timed(s stage, do func() error) error {
@@ -101,11 +107,29 @@ func (p *partition) timed(s stage, do func() error) error {
 	return err
 }
 
+// The steps that Parts.Around sees.
+const (
+	stepLedger     = "ledger"
+	stepLetters    = "dead_letters"
+	stepActivation = "activation"
+	stepCommit     = "commit"
+)
+
+func (w *Worker) attempt(ctx context.Context, step string, run func(context.Context) error) error {
+	if w.around != nil {
+		return w.around(ctx, step, run)
+	}
+	return run(ctx)
+}
+
+// always is for operations whose errors all may pass.
+func always(error) bool { return true }
+
 // retry repeats do with a growing pause while again says that the error may pass, until ctx ends.
 func (w *Worker) retry(ctx context.Context, operation string, do func(context.Context) error, again func(error) bool) error {
 	pause := 50 * time.Millisecond
 	for attempt := 1; ; attempt++ {
-		err := do(ctx)
+		err := w.attempt(ctx, operation, do)
 		if err == nil || !again(err) || ctx.Err() != nil {
 			return err
 		}

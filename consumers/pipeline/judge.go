@@ -19,6 +19,7 @@ import (
 type judge struct {
 	feeds   *feedTable
 	metrics *partitionMetrics
+	publish bool // dead letters are published
 
 	bundle *bundle.Bundle // whose worker is kept
 	worker *enrich.Worker
@@ -36,15 +37,41 @@ type judge struct {
 // sampleEvery is how rarely the stages of a single record are timed: reading the clock costs as much as a stage.
 const sampleEvery = 64
 
-// chunk judges every record of a chunk into the batch and accounts for the offsets that hold none.
-func (j *judge) chunk(b *batch, c *kafka.Chunk) {
+// part is what of a chunk is not judged yet.
+type part struct {
+	records            []kafka.Record
+	next, end          int64 // offsets
+	control, compacted int64 // offsets without a record
+}
+
+func newPart(c *kafka.Chunk) part {
+	return part{records: c.Records, next: c.First, end: c.Next, control: c.Control + c.Aborted, compacted: c.Compacted}
+}
+
+func (p *part) done() bool { return p.next == p.end }
+
+// part judges records into the batch until that is full or the part is done, and accounts for the offsets that hold
+// none. It reports whether the batch is full.
+func (j *judge) part(b *batch, p *part, cfg *Config) (full bool) {
 	j.pin(b.bundle)
-	for i := range c.Records {
-		j.one(b, &c.Records[i])
+	n := 0
+	for n < len(p.records) && !full {
+		j.one(b, &p.records[n])
+		n++
+		full = b.full(cfg)
 	}
-	b.counts.control += c.Control + c.Aborted
-	b.counts.compacted += c.Compacted
-	b.next = c.Next
+	next := p.end
+	if n < len(p.records) {
+		next = p.records[n-1].Offset + 1
+	}
+	// Where a chunk is cut, which of its silent offsets were control records is not known; their sum is.
+	silent := next - p.next - int64(n)
+	control := min(silent, p.control)
+	b.counts.control += control
+	b.counts.compacted += silent - control
+	p.control, p.compacted = p.control-control, p.compacted-(silent-control)
+	p.records, p.next, b.next = p.records[n:], next, next
+	return full
 }
 
 // pin makes bundle the one that records are judged by.
@@ -109,7 +136,10 @@ func (j *judge) quarantine(b *batch, r *kafka.Record, feed string, err error) {
 		Offset: r.Offset, Timestamp: access.Millis(r.Timestamp), Feed: feed, Code: string(bad.Code), Reason: bad.Reason,
 		Field: bad.Field, Position: int64(bad.Position), Key: r.Key, Value: r.Value, Headers: j.rowHeaders(r.Headers),
 	})
-	b.letters = append(b.letters, letter(b, r, feed, bad))
+	if j.publish {
+		b.letters = append(b.letters, letter(b, r, feed, bad))
+		b.copied += int64(len(r.Key) + len(r.Value))
+	}
 	j.metrics.deadLetter(feed, string(bad.Code))
 }
 

@@ -220,10 +220,14 @@ func addTo(c *prometheus.CounterVec, n int64, labels ...string) {
 }
 
 // stored records the place up to which a partition is stored.
-func (p *partitionMetrics) stored(next, highWatermark int64, newest access.Millis) {
+func (p *partitionMetrics) stored(next int64, newest access.Millis) {
 	p.shared.position.WithLabelValues(p.topic, p.partition).Set(float64(next))
-	p.shared.lag.WithLabelValues(p.topic, p.partition).Set(float64(max(highWatermark-next, 0)))
 	if newest > 0 {
 		p.shared.freshness.WithLabelValues(p.topic, p.partition).Set(float64(newest) / 1000)
 	}
+}
+
+// lagging shows how many offsets are not stored, whenever something is read.
+func (p *partitionMetrics) lagging(offsets int64) {
+	p.shared.lag.WithLabelValues(p.topic, p.partition).Set(float64(max(offsets, 0)))
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -11,6 +12,7 @@ import (
 	"borderwatch/consumers/kafka"
 	"borderwatch/consumers/ledger"
 	"borderwatch/consumers/store"
+	"borderwatch/schemas/access"
 )
 
 // partition is the loop of one assigned partition: resume, read ahead, judge, deliver.
@@ -22,6 +24,7 @@ type partition struct {
 	start   kafka.Position // what was committed in Kafka, for a partition the ledger does not know
 	judge   *judge
 	metrics *partitionMetrics
+	next    atomic.Int64 // first offset that is not stored
 
 	// Owned by takeover, then by the deliver goroutine.
 	prev    int64  // ledger index of the last leaf, -1 for none
@@ -52,13 +55,16 @@ func (p *partition) run(ctx context.Context) error {
 	if err != nil {
 		return p.explain(err)
 	}
-	p.worker.progress.reached(p.key.Topic, p.key.Partition, next)
-	p.metrics.stored(next, next, 0)
+	p.stored(next, 0)
+	p.judge.inARow = 0 // what was judged and not delivered is judged again
 
 	reader := p.fetcher.NewReader(p.key.Topic, int(p.key.Partition), next, p.worker.cfg.ReadAhead)
 	sealed := make(chan *batch)
 	g, ctx := errgroup.WithContext(ctx)
-	g.Go(func() error { return endOf(ctx, reader.Run(ctx)) })
+	g.Go(func() error {
+		_ = reader.Run(ctx) // Next returns its error, after the chunks before it
+		return nil
+	})
 	g.Go(func() error {
 		defer close(sealed)
 		return endOf(ctx, p.judgeLoop(ctx, reader, next, sealed))
@@ -76,6 +82,13 @@ func (p *partition) run(ctx context.Context) error {
 	return p.explain(g.Wait())
 }
 
+// stored notes that everything before next is stored.
+func (p *partition) stored(next int64, newest access.Millis) {
+	p.next.Store(next)
+	p.metrics.stored(next, newest)
+	p.worker.progress.reached(p.key.Topic, p.key.Partition, next)
+}
+
 // graceful returns a context that ends grace after ctx does.
 func graceful(ctx context.Context, grace time.Duration) (context.Context, context.CancelFunc) {
 	late, cancel := context.WithCancel(context.WithoutCancel(ctx))
@@ -91,22 +104,27 @@ func endOf(ctx context.Context, err error) error {
 	return err
 }
 
-// judgeLoop fills batches and hands them over when they are full or old enough. The batch it holds when ctx ends is
-// dropped: nothing of it is recorded yet, so whoever reads on starts at its first offset.
+// judgeLoop fills batches and hands them over when they are full or old enough. What was read before a place that
+// cannot be read is delivered all the same. The batch it holds when ctx ends is dropped: nothing of it is recorded yet,
+// so whoever reads on starts at its first offset.
 func (p *partition) judgeLoop(ctx context.Context, reader *kafka.Reader, next int64, sealed chan<- *batch) error {
 	b := p.open(next)
 	defer func() { p.worker.recycle(b) }()
 	for {
 		chunk, err := reader.Next(ctx)
 		if err != nil {
+			if ctx.Err() == nil && !b.empty() {
+				b, _ = p.hand(ctx, b, sealed) // fails with ctx only
+			}
 			return err
 		}
+		p.metrics.lagging(chunk.HighWatermark - p.next.Load())
 		b, err = p.take(ctx, b, chunk, sealed)
 		chunk.Release()
 		if err != nil {
 			return err
 		}
-		if p.full(b) {
+		if p.old(b) {
 			if b, err = p.hand(ctx, b, sealed); err != nil {
 				return err
 			}
@@ -114,36 +132,49 @@ func (p *partition) judgeLoop(ctx context.Context, reader *kafka.Reader, next in
 	}
 }
 
-// take judges a chunk into the batch and accounts for the memory that takes. Where the budget is used up it hands over
-// what there is before it waits, so that waiting for memory never keeps memory from being freed. The budget is passed by
-// one chunk a partition at most, since a chunk's rows are counted once they are made.
+// take judges a chunk into the batch, and into the next ones where that is full: a chunk may hold more than a batch.
 func (p *partition) take(ctx context.Context, b *batch, chunk *kafka.Chunk, sealed chan<- *batch) (*batch, error) {
-	if chunk.First == chunk.Next {
-		return b, nil
+	for part := newPart(chunk); !part.done(); {
+		if b.empty() {
+			p.begin(b, part.next)
+		}
+		before := b.size()
+		full := p.judge.part(b, &part, &p.worker.cfg)
+		if err := p.letters(b); err != nil {
+			return b, err
+		}
+		var err error
+		if b, err = p.account(ctx, b, b.size()-before, sealed); err != nil {
+			return b, err
+		}
+		if !full || b.empty() {
+			continue
+		}
+		if b, err = p.hand(ctx, b, sealed); err != nil {
+			return b, err
+		}
 	}
-	if b.empty() {
-		p.begin(b, chunk.First)
-	}
-	b.high = chunk.HighWatermark
-	before := b.block.Size()
-	p.judge.chunk(b, chunk)
-	if err := p.letters(b); err != nil {
-		return b, err
-	}
-	grown := int64(b.block.Size() - before)
-	if p.worker.budget.try(grown) {
+	return b, nil
+}
+
+// account books what a batch has grown by. Where the budget is used up it hands over what there is before it waits, so
+// that waiting for memory never keeps memory from being freed. What was judged before the wait is not booked, so the
+// budget is passed by one chunk a partition at most, and an idle partition holds none of it.
+func (p *partition) account(ctx context.Context, b *batch, grown int64, sealed chan<- *batch) (*batch, error) {
+	budget := p.worker.budget
+	if budget.try(grown) {
 		p.worker.hold(b, grown)
 		return b, nil
 	}
-	next, err := p.hand(ctx, b, sealed)
+	b, err := p.hand(ctx, b, sealed)
 	if err != nil {
 		return b, err
 	}
-	if err := p.worker.budget.wait(ctx, grown); err != nil {
-		return next, err
+	if err := budget.wait(ctx, grown); err != nil {
+		return b, err
 	}
-	p.worker.hold(next, grown) // the batch that grew is on its way; this one answers for it
-	return next, nil
+	budget.release(budget.clamp(grown))
+	return b, nil
 }
 
 // letters stops a partition in which nothing but dead letters arrives: a broken feed is a page, not a drain.
@@ -164,20 +195,16 @@ func (p *partition) open(next int64) *batch {
 
 // begin pins bundle and time of an empty batch when its first records arrive.
 func (p *partition) begin(b *batch, first int64) {
-	high, held := b.high, b.held
+	held := b.held
 	b.open(p.key, first, p.worker.bundles.Current(), batchTime())
-	b.high, b.held = high, held
+	b.held = held
 }
 
 // batchTime is the one look at the clock: the time is recorded with the batch, and a replay uses the recorded one.
 func batchTime() time.Time { return time.Now().UTC().Truncate(time.Millisecond) }
 
-func (p *partition) full(b *batch) bool {
-	if b.empty() {
-		return false
-	}
-	cfg := &p.worker.cfg
-	return b.block.Rows() >= cfg.MaxRows || int64(b.block.Size()) >= cfg.MaxBytes || time.Since(b.opened) >= cfg.Linger
+func (p *partition) old(b *batch) bool {
+	return !b.empty() && time.Since(b.opened) >= p.worker.cfg.Linger
 }
 
 // hand gives a batch to the deliver goroutine and opens the one behind it.
@@ -205,11 +232,12 @@ func (p *partition) explain(err error) error {
 	return fmt.Errorf("%s: %w", p.key, err)
 }
 
-// haltClasses recognise errors that no retry cures.
+// haltClasses recognise errors that no retry cures. An offset that the log does not hold is not among them: taking over
+// finds out whether it is a gap or another log.
 var haltClasses = []func(error) (string, bool){
 	func(err error) (string, bool) { var e *kafka.Corrupt; return "corrupt", errors.As(err, &e) },
 	func(err error) (string, bool) { var e *kafka.TooLarge; return "too_large", errors.As(err, &e) },
 	func(err error) (string, bool) { var e *kafka.Unsupported; return "unsupported", errors.As(err, &e) },
-	func(err error) (string, bool) { var e *kafka.OutOfRange; return "out_of_range", errors.As(err, &e) },
+	func(err error) (string, bool) { return "ledger", errors.Is(err, ledger.ErrInvalidLeaf) },
 	func(err error) (string, bool) { var e *store.HaltError; return "store", errors.As(err, &e) },
 }

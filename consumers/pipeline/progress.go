@@ -16,6 +16,7 @@ type Progress struct {
 	mu     sync.Mutex
 	joined bool
 	next   map[place]int64
+	fails  map[place]error // why a partition that starts over failed last
 	halts  map[place]error
 }
 
@@ -25,10 +26,10 @@ type place struct {
 }
 
 func newProgress() *Progress {
-	return &Progress{next: map[place]int64{}, halts: map[place]error{}}
+	return &Progress{next: map[place]int64{}, fails: map[place]error{}, halts: map[place]error{}}
 }
 
-func (p *Progress) assigned(assignments map[string]map[int]kafka.Position) {
+func (p *Progress) assigned() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.joined = true
@@ -38,6 +39,7 @@ func (p *Progress) revoked() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.joined = false
+	clear(p.fails)
 	clear(p.halts)
 }
 
@@ -45,6 +47,13 @@ func (p *Progress) reached(topic string, partition int32, next int64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.next[place{topic, partition}] = next
+	delete(p.fails, place{topic, partition})
+}
+
+func (p *Progress) failed(topic string, partition int32, err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.fails[place{topic, partition}] = err
 }
 
 func (p *Progress) halted(topic string, partition int32, err error) {
@@ -53,7 +62,7 @@ func (p *Progress) halted(topic string, partition int32, err error) {
 	p.halts[place{topic, partition}] = err
 }
 
-// Ready says why the worker is not doing its whole job: it is in no group, or a partition has stopped.
+// Ready says why the worker is not doing its whole job: it is in no group, or a partition has stopped or starts over.
 func (p *Progress) Ready() error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -62,6 +71,9 @@ func (p *Progress) Ready() error {
 	}
 	for at, err := range p.halts {
 		return fmt.Errorf("partition %d of topic %s stopped: %w", at.partition, at.topic, err)
+	}
+	for at, err := range p.fails {
+		return fmt.Errorf("partition %d of topic %s starts over: %w", at.partition, at.topic, err)
 	}
 	return nil
 }

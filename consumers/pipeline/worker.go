@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"iter"
 	"log/slog"
-	"strconv"
 	"sync"
 	"time"
 
@@ -25,7 +24,7 @@ type Config struct {
 	Limits          decode.Limits
 	DeadLetterTopic string // "" publishes none; the table has them all the same
 
-	MaxRows   int               // rows a batch is cut at, 262,144: smaller parts make merges dear
+	MaxRows   int               // rows a batch is cut at, 262,144, at most 450,000: smaller parts make merges dear
 	MaxBytes  int64             // bytes of rows a batch is cut at, 96 MiB
 	Linger    time.Duration     // age a batch is cut at, 1 s
 	ReadAhead int               // fetches of a partition that wait to be judged, 1
@@ -72,7 +71,7 @@ type Bundles interface {
 	ByDigest(ctx context.Context, digest string) (*bundle.Bundle, error)
 }
 
-// Parts are what a worker works with. Letters may be nil where no dead letters are published.
+// Parts are what a worker works with. Letters may be nil where Config.DeadLetterTopic is empty.
 type Parts struct {
 	Client  *kafka.Client
 	Group   *kafka.Group
@@ -82,6 +81,10 @@ type Parts struct {
 	Bundles Bundles
 	Metrics *Metrics
 	Log     *slog.Logger
+	// Around, where set, is called for every attempt of the steps ledger, dead_letters, activation and commit and must
+	// call run, or not: a test makes steps fail before or after they took effect. Its error counts as the attempt's.
+	// store.Options.Around does the same for inserts.
+	Around func(ctx context.Context, step string, run func(context.Context) error) error
 }
 
 // Worker consumes the partitions that its group assigns to it.
@@ -95,6 +98,7 @@ type Worker struct {
 	bundles Bundles
 	metrics *Metrics
 	log     *slog.Logger
+	around  func(ctx context.Context, step string, run func(context.Context) error) error
 
 	budget   *budget
 	progress *Progress
@@ -103,9 +107,15 @@ type Worker struct {
 	spare []*batch // blocks are large and are used again by whichever partition comes next
 }
 
+// maxRows leaves room in a block for the alerts of the event that fills it.
+const maxRows = store.MaxRows - 50_000
+
 // New checks the configuration. Run does the work.
 func New(cfg Config, parts Parts) (*Worker, error) {
 	cfg.setDefaults()
+	if cfg.MaxRows > maxRows {
+		return nil, fmt.Errorf("batches of %d rows: at most %d fit into one insert", cfg.MaxRows, maxRows)
+	}
 	for _, topic := range cfg.Topics {
 		if _, err := openFeeds(cfg.Feeds, topic, cfg.Limits); err != nil {
 			return nil, err
@@ -113,7 +123,7 @@ func New(cfg Config, parts Parts) (*Worker, error) {
 	}
 	return &Worker{
 		cfg: cfg, client: parts.Client, group: parts.Group, letters: parts.Letters,
-		ledger: parts.Ledger, store: parts.Store, bundles: parts.Bundles, metrics: parts.Metrics, log: parts.Log,
+		ledger: parts.Ledger, store: parts.Store, bundles: parts.Bundles, metrics: parts.Metrics, log: parts.Log, around: parts.Around,
 		budget: newBudget(cfg.Memory), progress: newProgress(),
 	}, nil
 }
@@ -132,11 +142,7 @@ func (w *Worker) Run(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		sources, err := w.sources(ctx)
-		if err != nil {
-			return err
-		}
-		if err := w.generation(ctx, generation, sources); err != nil {
+		if err := w.generation(ctx, generation); err != nil {
 			return err
 		}
 	}
@@ -153,30 +159,9 @@ func (w *Worker) leave(ctx context.Context) {
 
 const leaveTimeout = 5 * time.Second
 
-// sources names each topic of the cluster such that a topic that is deleted and made again is another source.
-func (w *Worker) sources(ctx context.Context) (map[string]string, error) {
-	cluster, err := w.client.ClusterID(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("cluster id: %w", err)
-	}
-	ids, err := w.client.TopicIDs(ctx, w.cfg.Topics...)
-	if err != nil {
-		return nil, fmt.Errorf("topic ids: %w", err)
-	}
-	sources := make(map[string]string, len(w.cfg.Topics))
-	for _, topic := range w.cfg.Topics {
-		epoch := ids[topic]
-		if epoch == "" {
-			epoch = strconv.Itoa(w.cfg.Epoch)
-		}
-		sources[topic] = "kafka:" + cluster + "/" + epoch
-	}
-	return sources, nil
-}
-
-// generation works on the assigned partitions until the generation or ctx ends, and returns when nothing of it runs
-// any more.
-func (w *Worker) generation(ctx context.Context, gen *kafka.Generation, sources map[string]string) error {
+// generation works on the assigned partitions until the generation or ctx ends or a partition asks for a new one, and
+// returns when nothing of it runs any more.
+func (w *Worker) generation(ctx context.Context, gen *kafka.Generation) error {
 	defer gen.Release()
 	fetcher, err := w.client.NewFetcher(w.fetchConfig(gen))
 	if err != nil {
@@ -185,19 +170,25 @@ func (w *Worker) generation(ctx context.Context, gen *kafka.Generation, sources 
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	var running sync.WaitGroup
+	running.Go(func() {
+		defer cancel()
+		select {
+		case <-gen.Done():
+		case <-ctx.Done():
+		}
+	})
+	w.log.Info("partitions assigned", "generation", gen.ID, "partitions", gen.Assignments)
 	for topic, partitions := range gen.Assignments {
+		source, err := w.awaitSource(ctx, topic)
+		if err != nil {
+			break // ctx has ended
+		}
 		for id, position := range partitions {
-			p := w.partition(gen, fetcher, ledger.Key{Source: sources[topic], Topic: topic, Partition: int32(id)}, position)
-			running.Go(func() { w.supervise(ctx, p) })
+			p := w.partition(gen, fetcher, ledger.Key{Source: source, Topic: topic, Partition: int32(id)}, position)
+			running.Go(func() { w.supervise(ctx, p, cancel) })
 		}
 	}
-	w.progress.assigned(gen.Assignments)
-	w.log.Info("partitions assigned", "generation", gen.ID, "partitions", gen.Assignments)
-	select {
-	case <-gen.Done():
-	case <-ctx.Done():
-	}
-	cancel()
+	w.progress.assigned()
 	running.Wait()
 	w.progress.revoked()
 	return nil
@@ -229,7 +220,7 @@ func (w *Worker) partition(gen *kafka.Generation, fetcher *kafka.Fetcher, key le
 	metrics := w.metrics.partition(key.Topic, key.Partition)
 	return &partition{
 		worker: w, fetcher: fetcher, key: key, start: start, metrics: metrics, prev: -1,
-		judge: &judge{feeds: feeds, metrics: metrics},
+		judge: &judge{feeds: feeds, metrics: metrics, publish: w.cfg.DeadLetterTopic != ""},
 		commit: func(ctx context.Context, next int64, metadata string) error {
 			return gen.Commit(ctx, key.Topic, int(key.Partition), next, metadata)
 		},
@@ -237,20 +228,30 @@ func (w *Worker) partition(gen *kafka.Generation, fetcher *kafka.Fetcher, key le
 }
 
 // supervise runs a partition's loop, over again after errors that may pass. A partition that a person has to look at
-// stops and says so; the others go on.
-func (w *Worker) supervise(ctx context.Context, p *partition) {
-	for attempt := 1; ctx.Err() == nil; attempt++ {
+// stops and says so; the others go on. endGeneration makes the worker join its group anew.
+func (w *Worker) supervise(ctx context.Context, p *partition, endGeneration func()) {
+	for corrupt := 0; ctx.Err() == nil; {
 		err := p.run(ctx)
-		var stop *halt
-		switch {
-		case ctx.Err() != nil:
+		if ctx.Err() != nil {
 			return
-		case errors.As(err, &stop) && (attempt >= corruptAttempts || stop.word != "corrupt"):
+		}
+		var stop *halt
+		if errors.As(err, &stop) && stop.word == "corrupt" {
+			corrupt++
+		} else {
+			corrupt = 0
+		}
+		if stop != nil && (stop.word != "corrupt" || corrupt >= corruptAttempts) {
 			w.stopped(ctx, p, stop.word, err)
 			return
 		}
 		w.metrics.retries.WithLabelValues("partition").Inc()
+		w.progress.failed(p.key.Topic, p.key.Partition, err)
 		w.log.Warn("partition starts over", "partition", p.key.String(), "error", err)
+		if errors.Is(err, errReplaced) || errors.Is(err, kafka.ErrFenced) {
+			endGeneration() // what this worker believes about its partitions is out of date
+			return
+		}
 		select {
 		case <-time.After(pauseAfter):
 		case <-ctx.Done():
