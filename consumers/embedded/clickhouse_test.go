@@ -217,6 +217,15 @@ func TestClickHouseRunRestartsKilledChild(t *testing.T) {
 	before, addr := server.PID(), server.Addr()
 	server.Kill()
 	awaitRestart(t, server, before)
+	before = server.PID()
+	if err := server.OpenAs(t, "default", embeddedtest.Admin, "wrong").Ping(t.Context()); err == nil {
+		t.Error("a wrong password is accepted")
+	}
+	if gone := exited(server, 5*time.Second); !gone {
+		t.Log("a failed login on the native port no longer ends the engine: say so in the documentation of ClickHouse")
+	} else {
+		awaitRestart(t, server, before)
+	}
 	if server.Addr() != addr {
 		t.Errorf("address moved from %s to %s", addr, server.Addr())
 	}
@@ -233,6 +242,20 @@ func TestClickHouseRunRestartsKilledChild(t *testing.T) {
 	}
 	if server.PID() != 0 {
 		t.Error("still runs after Run ended")
+	}
+}
+
+// exited reports whether the present server process ends within d.
+func exited(server *embeddedtest.ClickHouse, d time.Duration) bool {
+	done := server.Done()
+	if done == nil {
+		return true
+	}
+	select {
+	case <-done:
+		return true
+	case <-time.After(d):
+		return false
 	}
 }
 

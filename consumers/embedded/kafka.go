@@ -14,6 +14,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
 	"github.com/twmb/franz-go/pkg/sasl/plain"
 	"github.com/twmb/franz-go/pkg/sasl/scram"
 	"golang.org/x/sync/errgroup"
@@ -26,7 +27,7 @@ const kafkaPoll = 100 * time.Millisecond
 // KafkaConfig describes a real Apache Kafka for tests, in KRaft mode.
 type KafkaConfig struct {
 	Dir     string // data and logs; required
-	Brokers int    // default 1; each takes about 300 MB
+	Brokers int    // default 1; see Kafka for what each takes
 	Topics  []Topic
 	// Credentials turn on SASL for clients; every account may do everything.
 	Credentials []Credential
@@ -230,7 +231,57 @@ func (k *Kafka) createTopics(ctx context.Context) error {
 			return fmt.Errorf("create topic %s: %w", t.Name, err)
 		}
 	}
+	for _, n := range k.nodes {
+		if err := k.awaitTopics(ctx, n); err != nil {
+			return err
+		}
+	}
 	return nil
+}
+
+// awaitTopics waits until a node, which learns of new topics a moment after the
+// controller, knows a leader for every partition.
+func (k *Kafka) awaitTopics(ctx context.Context, n *node) error {
+	client, err := k.client(n.addr())
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	tick := time.NewTicker(kafkaPoll)
+	defer tick.Stop()
+	for !k.knowsTopics(ctx, client) {
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("broker %d does not know the new topics: %w", n.id, context.Cause(ctx))
+		case <-tick.C:
+		}
+	}
+	return nil
+}
+
+func (k *Kafka) knowsTopics(ctx context.Context, client *kgo.Client) bool {
+	request := kmsg.NewPtrMetadataRequest()
+	for _, t := range k.cfg.Topics {
+		topic := kmsg.NewMetadataRequestTopic()
+		topic.Topic = kmsg.StringPtr(t.Name)
+		request.Topics = append(request.Topics, topic)
+	}
+	// By the seed alone: a client's other requests go to any broker it knows.
+	response, err := client.SeedBrokers()[0].Request(ctx, request)
+	if err != nil {
+		return false
+	}
+	for _, t := range response.(*kmsg.MetadataResponse).Topics {
+		if t.ErrorCode != 0 {
+			return false
+		}
+		for _, p := range t.Partitions {
+			if p.ErrorCode != 0 || p.Leader < 0 {
+				return false
+			}
+		}
+	}
+	return true
 }
 
 // Addrs returns host:port of every broker, the stopped ones too.

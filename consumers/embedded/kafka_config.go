@@ -65,8 +65,8 @@ func (k *Kafka) properties(n *node) []string {
 		"num.network.threads=2",
 		"num.io.threads=4",
 		"log.cleaner.dedupe.buffer.size=2097152",
-		"broker.session.timeout.ms=6000",
-		"broker.heartbeat.interval.ms=500",
+		"broker.session.timeout.ms=3000",
+		"broker.heartbeat.interval.ms=300",
 		"controlled.shutdown.enable=true",
 	}
 	return append(lines, k.saslProperties()...)
