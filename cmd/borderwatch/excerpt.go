@@ -1,8 +1,9 @@
 package main
 
 import (
-	"strconv"
+	"fmt"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -10,8 +11,7 @@ import (
 const excerptBytes = 48
 
 // excerpt shows the bytes around a position, and below them a caret under the byte at it: two lines without a line end.
-// Bytes that are not printable ASCII are escaped as in Go, so that nothing in a hostile record steers the terminal and
-// the caret stands right. Without a position (-1) it is the beginning of the value, and marker is "".
+// Nothing in a hostile record steers the terminal, and the caret stands right. Without a position (-1) it is the beginning of the value, and marker is "".
 func excerpt(value []byte, position int) (shown, marker string) {
 	at := min(max(position, 0), len(value))
 	from, to := max(at-excerptBytes, 0), min(at+excerptBytes, len(value))
@@ -32,9 +32,18 @@ func excerpt(value []byte, position int) (shown, marker string) {
 	return shown, strings.Repeat(" ", utf8.RuneCountInString(before)) + "^"
 }
 
-// escaped writes bytes in printable ASCII. Quotes stay as they are, for records are full of them.
+// escaped writes a byte that is no printable ASCII as <0A>, and letters of scripts that take one column each as they are.
 func escaped(b []byte) string {
-	quoted := strconv.QuoteToASCII(string(b))
-	quoted = quoted[1 : len(quoted)-1]
-	return strings.ReplaceAll(quoted, `\"`, `"`)
+	var out strings.Builder
+	for len(b) > 0 {
+		r, size := utf8.DecodeRune(b)
+		if r >= ' ' && r < 0x7f || unicode.In(r, unicode.Latin, unicode.Greek, unicode.Cyrillic) && unicode.IsLetter(r) {
+			out.WriteRune(r)
+		} else {
+			fmt.Fprintf(&out, "<%02X>", b[:1])
+			size = 1
+		}
+		b = b[size:]
+	}
+	return out.String()
 }

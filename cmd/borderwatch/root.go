@@ -41,7 +41,7 @@ func unknownCommand(cmd *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return nil
 	}
-	hint := "; see borderwatch --help"
+	hint := "; see " + cmd.CommandPath() + " --help"
 	if like := cmd.SuggestionsFor(args[0]); len(like) > 0 {
 		hint = ", did you mean " + strings.Join(like, " or ") + "?"
 	}

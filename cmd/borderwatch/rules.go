@@ -21,6 +21,8 @@ func newRules() *cobra.Command {
 reference files and address lists. No server is needed.`,
 		Args: usageArgs(unknownCommand),
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+
+		SuggestionsMinimumDistance: 2,
 	}
 	cmd.AddCommand(newRulesCheck(), newRulesTest(), newRulesExplain())
 	return cmd

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"text/tabwriter"
 
@@ -187,10 +188,12 @@ func (e *explainedException) state() string {
 		return "applies"
 	case !e.InForce:
 		return "is not in force at the event's time"
+	case slices.ContainsFunc(e.Conditions, func(c explainedCondition) bool { return c.Answer == engine.False.String() }):
+		return "does not apply"
 	case !e.PlaceShown:
 		return "asks for more evidence of the place than there is"
 	}
-	return "does not apply"
+	return "does not apply: something it needs is unknown"
 }
 
 func writeConditions(w io.Writer, indent string, list []explainedCondition) {

@@ -67,7 +67,7 @@ func (i *Inspection) Failed() bool { return policy.Problems(i.Problems).Failed()
 
 // Inspect reads rule and reference files. It neither compiles rules nor runs their tests.
 func Inspect(parts []Part) *Inspection {
-	i := &Inspection{Problems: unknownFormats(parts), Sources: make(map[string][]byte, len(parts))}
+	i := &Inspection{Sources: make(map[string][]byte, len(parts))}
 	var docs []policy.Document
 	for _, p := range documents(parts) {
 		docs = append(docs, policy.Document{Path: p.Path, Data: p.Data})
@@ -78,9 +78,22 @@ func Inspect(parts []Part) *Inspection {
 		}
 	}
 	set, problems := policy.Read(docs)
-	i.Set, i.Problems = set, append(i.Problems, problems...)
+	i.Set, i.Problems = set, problems
 	i.readReferences(parts)
+	for _, p := range unknownFormats(parts) {
+		i.add(p)
+	}
 	return i
+}
+
+// add leaves out what another reader of the same file found at the same place: that it is not YAML is said once.
+func (i *Inspection) add(p policy.Problem) {
+	same := func(o policy.Problem) bool {
+		return o.Path == p.Path && o.Severity == policy.SeverityError && (o.Line == p.Line || p.Line == 0)
+	}
+	if p.Severity == policy.SeverityWarning || !slices.ContainsFunc(i.Problems, same) {
+		i.Problems = append(i.Problems, p)
+	}
 }
 
 // checkReference is the id of what the readers of reference files and location databases find.
@@ -111,7 +124,7 @@ func (i *Inspection) readReferences(parts []Part) {
 		if p.Severity != enrich.Error || enricher != nil {
 			problem.Severity = policy.SeverityWarning
 		}
-		i.Problems = append(i.Problems, problem)
+		i.add(problem)
 	}
 }
 
