@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -51,6 +52,7 @@ func openWorker(ctx context.Context, cfg config.Config, log *slog.Logger) (w *wo
 			w.close()
 		}
 	}()
+	limitMemory(int64(cfg.Batch.Memory))
 	metrics := pipeline.NewMetrics(w.registry)
 	if err := w.openKafka(ctx); err != nil {
 		return nil, err
@@ -65,6 +67,14 @@ func openWorker(ctx context.Context, cfg config.Config, log *slog.Logger) (w *wo
 		return nil, err
 	}
 	return w, w.openPipeline(ctx, metrics)
+}
+
+// limitMemory tells the garbage collector what a worker is meant to need: what batches may hold, and as much again for
+// buffers between sizes, fetches and the bundle. GOMEMLIMIT wins. It is a soft limit: nothing fails when it is passed.
+func limitMemory(batches int64) {
+	if os.Getenv("GOMEMLIMIT") == "" {
+		debug.SetMemoryLimit(2 * batches)
+	}
 }
 
 func (w *worker) openKafka(ctx context.Context) (err error) {

@@ -192,7 +192,7 @@ func Default() Config {
 	return Config{
 		Kafka: Kafka{
 			Group: "borderwatch", ClientID: "borderwatch", Epoch: 1, DeadLetterTopic: "borderwatch.dead-letters",
-			Fetch:          Fetch{MaxBytes: 4 << 20, MaxBatch: 64 << 20, MaxWait: 500 * time.Millisecond, ReadAhead: 2},
+			Fetch:          Fetch{MaxBytes: 1 << 20, MaxBatch: 64 << 20, MaxWait: 500 * time.Millisecond, ReadAhead: 2},
 			SessionTimeout: 45 * time.Second, RebalanceTimeout: 75 * time.Second,
 		},
 		ClickHouse: ClickHouse{
