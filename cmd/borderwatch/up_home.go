@@ -120,9 +120,6 @@ func (h *home) accounts() []embedded.User {
 	for _, role := range schema.Roles(schema.Layout{}) {
 		u := embedded.User{Name: role.Name, Password: h.state.Passwords[role.Name], Grants: role.Grants, Settings: role.Settings,
 			Constraints: map[string]embedded.Constraint{}}
-		if role.Name == accountMigrate {
-			u.Admin, u.Grants = true, nil
-		} // XXX
 		for name, limit := range role.Limits {
 			u.Constraints[name] = embedded.Constraint{Min: limit.Min, Max: limit.Max, ReadOnly: limit.Fixed}
 		}

@@ -1,13 +1,13 @@
 -- Views: what people query. They run with the rights of whoever asks.
 
 -- One row per batch that counts: it has a receipt and no later batch of the same range replaces it.
-CREATE OR REPLACE VIEW {{.DB}}.batches{{.On}} SQL SECURITY INVOKER AS
+CREATE VIEW IF NOT EXISTS {{.DB}}.batches{{.On}} SQL SECURITY INVOKER AS
 SELECT * FROM {{.DB}}.receipts
 WHERE batch_id NOT IN (SELECT arrayJoin(supersedes) FROM {{.DB}}.receipts WHERE notEmpty(supersedes))
 LIMIT 1 BY batch_id;
 
 -- One row per Kafka offset.
-CREATE OR REPLACE VIEW {{.DB}}.events{{.On}} SQL SECURITY INVOKER AS
+CREATE VIEW IF NOT EXISTS {{.DB}}.events{{.On}} SQL SECURITY INVOKER AS
 SELECT
     time, event_id, feed, scope, nullIf(e.seq, -1) AS seq, verdict, severity, alerts,
     actor_id, actor_kind, {{list "e.actor_via"}} AS actor_via, actor_employer_country, actor_employer_entity, actor_home_country,
@@ -29,7 +29,7 @@ WHERE {{visible}};
 
 -- One row per event, however many feeds delivered it. What the source said is equal in all copies; where copies were
 -- judged differently the most severe verdict is shown, and all that goes with it comes from that copy.
-CREATE OR REPLACE VIEW {{.DB}}.distinct_events{{.On}} SQL SECURITY INVOKER AS
+CREATE VIEW IF NOT EXISTS {{.DB}}.distinct_events{{.On}} SQL SECURITY INVOKER AS
 WITH {{rank "verdict"}} AS rank
 SELECT
     time, event_id, scope, count() AS copies, {{range most "verdict" "severity" "alerts" "feed"}}{{.}}, {{end}}
@@ -45,7 +45,7 @@ FROM {{.DB}}.events AS e
 GROUP BY scope, event_id, content, time, actor_id, action;
 
 -- One row per alert id: copies of an event that came through several feeds raise one alert.
-CREATE OR REPLACE VIEW {{.DB}}.alerts{{.On}} SQL SECURITY INVOKER AS
+CREATE VIEW IF NOT EXISTS {{.DB}}.alerts{{.On}} SQL SECURITY INVOKER AS
 WITH {{rank "outcome"}} AS rank
 SELECT
     time, lower(hex(alert_id)) AS alert_id, rule_id, {{range most "outcome" "severity" "shadow"}}{{.}}, {{end}}
@@ -68,7 +68,7 @@ WHERE {{visible}}
 GROUP BY alert_id, rule_id, scope, event_id, content, time, actor_id, action;
 
 -- One row per case: what a person works on. Suppressed and shadow alerts open none.
-CREATE OR REPLACE VIEW {{.DB}}.cases{{.On}} SQL SECURITY INVOKER AS
+CREATE VIEW IF NOT EXISTS {{.DB}}.cases{{.On}} SQL SECURITY INVOKER AS
 SELECT
     case_id, any(a.case_kind) AS kind, max(a.severity) AS severity, arraySort(groupUniqArray(a.rule_id)) AS rules,
     if(kind = 'gap', '', any(a.actor_id)) AS actor_id, uniqExact(a.actor_id) AS actors,
@@ -81,13 +81,13 @@ WHERE a.outcome IN ('unknown', 'alert', 'error') AND NOT a.shadow
 GROUP BY case_id;
 
 -- Records that could not be read. Their bytes are in dead_letter_rows, which only the accounts that need them may read.
-CREATE OR REPLACE VIEW {{.DB}}.dead_letters{{.On}} SQL SECURITY INVOKER AS
+CREATE VIEW IF NOT EXISTS {{.DB}}.dead_letters{{.On}} SQL SECURITY INVOKER AS
 SELECT kafka_time, source, topic, partition, offset, feed, code, reason, field, nullIf(d.position, -1) AS position, size, batch_time
 FROM {{.DB}}.dead_letter_rows AS d
 WHERE {{visible}};
 
 -- What each feed and data set leaves open, as shares of its events: the less is unknown, the fewer gap cases.
-CREATE OR REPLACE VIEW {{.DB}}.coverage{{.On}} SQL SECURITY INVOKER AS
+CREATE VIEW IF NOT EXISTS {{.DB}}.coverage{{.On}} SQL SECURITY INVOKER AS
 SELECT
     feed, dataset, count() AS events, countIf(verdict = 'unknown') / events AS unjudged,
     {{range shares}}countIf(location_verdict = '{{.}}') / events AS location_{{.}},
@@ -99,7 +99,7 @@ WHERE {{visible}}
 GROUP BY feed, dataset;
 
 -- Batches whose rows are not those that the receipt counts. Empty on a healthy system.
-CREATE OR REPLACE VIEW {{.DB}}.batch_findings{{.On}} SQL SECURITY INVOKER AS
+CREATE VIEW IF NOT EXISTS {{.DB}}.batch_findings{{.On}} SQL SECURITY INVOKER AS
 SELECT
     source, topic, partition, first_offset, last_offset, attempt, lower(hex(b.batch_id)) AS batch, b.events AS events_expected,
     e.n AS events_found, b.alerts AS alerts_expected, a.n AS alerts_found
