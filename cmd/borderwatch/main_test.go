@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -14,6 +15,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"borderwatch/consumers/embedded"
+	examplefiles "borderwatch/rules/examples"
+	"borderwatch/rules/packs"
 )
 
 func TestMain(m *testing.M) {
@@ -22,7 +25,7 @@ func TestMain(m *testing.M) {
 }
 
 // TestScripts runs the command line as its users do. $EXAMPLES are the shipped configurations, $BUNDLE a small bundle,
-// $BROKER an in-process broker.
+// $SHIPPED the shipped rules and example company, $BROKER an in-process broker.
 func TestScripts(t *testing.T) {
 	examples, err := filepath.Abs("examples")
 	if err != nil {
@@ -31,6 +34,12 @@ func TestScripts(t *testing.T) {
 	bundle, err := filepath.Abs(filepath.Join("traffic", "testdata", "bundle"))
 	if err != nil {
 		t.Fatal(err)
+	}
+	shipped := t.TempDir()
+	for name, files := range map[string]fs.FS{"packs": packs.Files, "company": examplefiles.Files} {
+		if err := os.CopyFS(filepath.Join(shipped, name), files); err != nil {
+			t.Fatal(err)
+		}
 	}
 	broker, err := kfake.NewCluster(kfake.NumBrokers(1))
 	if err != nil {
@@ -45,6 +54,7 @@ func TestScripts(t *testing.T) {
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("EXAMPLES", examples)
 			e.Setenv("BUNDLE", bundle)
+			e.Setenv("SHIPPED", shipped)
 			e.Setenv("BROKER", broker.ListenAddrs()[0])
 			return nil
 		},
