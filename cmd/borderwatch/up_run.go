@@ -186,14 +186,18 @@ func (u *local) work(ctx context.Context) error {
 	defer reader.Close()
 	u.welcome(w)
 	g, ctx := errgroup.WithContext(ctx)
-	g.Go(func() error { return u.clickhouse.Run(ctx) })
-	g.Go(func() error { return u.broker.Run(ctx) })
+	serving, stopServers := context.WithCancel(context.WithoutCancel(ctx)) // the servers outlive those that use them
+	var servers errgroup.Group
+	servers.Go(func() error { return u.clickhouse.Run(serving) })
+	servers.Go(func() error { return u.broker.Run(serving) })
 	g.Go(func() error { return w.run(ctx, false) })
 	g.Go(func() error { return u.follow(ctx, reader) })
 	if !u.flags.quiet {
 		g.Go(func() error { return u.traffic(ctx) })
 	}
-	return g.Wait()
+	err = g.Wait()
+	stopServers()
+	return errors.Join(err, servers.Wait())
 }
 
 // config is that of a worker on this machine.

@@ -1,0 +1,166 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"borderwatch/consumers/embedded"
+	"borderwatch/consumers/embedded/embeddedtest"
+)
+
+// lines collects what a command writes and tells when a line arrives.
+type lines struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (l *lines) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(b)
+}
+
+func (l *lines) all() []string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return strings.Split(strings.TrimSpace(l.text.String()), "\n")
+}
+
+// upUntil runs up until it has shown n alerts, and returns them.
+func upUntil(t *testing.T, f upFlags, n int) []shownAlert {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer cancel()
+	var out lines
+	done := make(chan error, 1)
+	go func() { done <- runUp(ctx, &f, &out, io.Discard) }()
+	for ctx.Err() == nil && len(out.all()) < n {
+		select {
+		case err := <-done:
+			t.Fatalf("up ended by itself: %v", err)
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+	cancel()
+	if err := <-done; err != nil {
+		t.Fatalf("up does not stop cleanly: %v", err)
+	}
+	var alerts []shownAlert
+	for _, line := range out.all() {
+		var a shownAlert
+		if err := json.Unmarshal([]byte(line), &a); err != nil {
+			t.Fatalf("%q: %v", line, err)
+		}
+		alerts = append(alerts, a)
+	}
+	if len(alerts) < n {
+		t.Fatalf("%d alerts, want %d", len(alerts), n)
+	}
+	return alerts
+}
+
+// TestUp runs the first command as a new user does, stops it, and runs it again.
+func TestUp(t *testing.T) {
+	needUp(t)
+	f := upFlags{dir: embeddedtest.Dir(t), json: true, rate: 200, seed: 7}
+	first := upUntil(t, f, 5)
+	for _, a := range first {
+		if a.AlertID == "" || a.Time.IsZero() || a.RuleID == "" || a.Severity == "" || a.ActorID == "" || a.Country == "" || a.Why == "" {
+			t.Errorf("an alert lacks a field that scripts rely on: %+v", a)
+		}
+	}
+	seen := map[string]bool{}
+	for _, a := range first {
+		seen[a.AlertID] = true
+	}
+	for _, a := range upUntil(t, f, 5) {
+		if seen[a.AlertID] {
+			t.Errorf("the second up shows alert %s of the first again", a.AlertID)
+		}
+	}
+	if _, err := os.Stat(filepath.Join(f.dir, "bundle", "packs", "eu", "EU-101.yaml")); err != nil {
+		t.Error("the rules are not laid out for editing:", err)
+	}
+}
+
+// TestUpSaysWhatIsInTheWay looks at the words for the usual obstacles.
+func TestUpSaysWhatIsInTheWay(t *testing.T) {
+	needUp(t)
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	port := taken.Addr().(*net.TCPAddr).Port
+	dir := embeddedtest.Dir(t)
+	err = runUp(t.Context(), &upFlags{dir: dir, port: port}, io.Discard, io.Discard)
+	if err == nil || !strings.Contains(err.Error(), strconv.Itoa(port)) {
+		t.Errorf("a port in use: %v", err)
+	}
+	h, err := openHome(dir, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer h.close()
+	err = runUp(t.Context(), &upFlags{dir: dir}, io.Discard, io.Discard)
+	if err == nil || !strings.Contains(err.Error(), "another borderwatch up uses") {
+		t.Errorf("a folder in use: %v", err)
+	}
+}
+
+// TestUpFresh keeps what a person may have edited and drops what was stored.
+func TestUpFresh(t *testing.T) {
+	dir := t.TempDir()
+	h, err := openHome(dir, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	bundle, err := h.bundle()
+	if err != nil {
+		t.Fatal(err)
+	}
+	rule := filepath.Join(bundle, "packs", "eu", "EU-101.yaml")
+	for name, text := range map[string]string{rule: "edited", filepath.Join(dir, "ledger"): "stored"} {
+		if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	password := h.state.Passwords[accountPartner]
+	if err := h.close(); err != nil {
+		t.Fatal(err)
+	}
+	h, err = openHome(dir, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer h.close()
+	if text, err := os.ReadFile(rule); err != nil || string(text) != "edited" {
+		t.Errorf("the edited rule is gone: %q, %v", text, err)
+	}
+	if _, err := os.Stat(filepath.Join(dir, "ledger")); err == nil {
+		t.Error("what was stored is still there")
+	}
+	if h.state.Passwords[accountPartner] == password {
+		t.Error("the passwords of the server that was thrown away are kept")
+	}
+}
+
+func needUp(t *testing.T) {
+	t.Helper()
+	if _, err := embedded.ClickHouseLibrary(t.Context(), os.Stderr); err != nil {
+		embeddedtest.Unavailable(t, "ClickHouse", err)
+	}
+	if _, err := embedded.GeoIPDatabase(t.Context(), os.Stderr); err != nil {
+		embeddedtest.Unavailable(t, "the location database", err)
+	}
+}
