@@ -12,6 +12,7 @@ import (
 
 	"borderwatch/consumers/enrich"
 	"borderwatch/rules/engine"
+	"borderwatch/rules/lint"
 	"borderwatch/rules/policy"
 )
 
@@ -21,8 +22,8 @@ type Problems []string
 // Error has one problem a line.
 func (p Problems) Error() string { return strings.Join(p, "\n") }
 
-// Compile checks all parts together and makes the bundle. It runs the tests in the rule and exception files: one that
-// fails refuses the bundle. The error is of type Problems where files are at fault.
+// Compile checks all parts together and makes the bundle. It runs the checks that keep an exception or a group from
+// silencing more than was meant, and the tests in the rule and exception files: one that fails refuses the bundle. The error is of type Problems where files are at fault.
 func Compile(parts []Part) (*Bundle, error) {
 	text := manifest(parts)
 	found := Inspect(parts)
@@ -37,6 +38,9 @@ func Compile(parts []Part) (*Bundle, error) {
 	}
 	if len(refused) > 0 {
 		return nil, refused
+	}
+	for _, f := range lint.Silencing(found.Set) {
+		refused = append(refused, f.Error())
 	}
 	var err error
 	if b.Engine, err = engine.Compile(found.Set, engine.Options{}); err != nil {
