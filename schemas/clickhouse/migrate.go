@@ -115,17 +115,21 @@ func older(version, than string) bool {
 
 // prepare makes the database and the table of applied migrations.
 func prepare(ctx context.Context, conn Conn, l Layout) error {
-	for _, statement := range []string{
-		fmt.Sprintf("CREATE DATABASE IF NOT EXISTS %s%s", l.database(), l.on()),
-		fmt.Sprintf("CREATE TABLE IF NOT EXISTS %s.schema_migrations%s (version UInt32, name String, checksum String, "+
-			"applied_at DateTime64(3, 'UTC') DEFAULT now64(3), applied_by String DEFAULT currentUser()) "+
-			"ENGINE = %s ORDER BY version SETTINGS %s", l.database(), l.on(), l.engine("schema_migrations"), pinned),
-	} {
+	for _, statement := range l.preparation() {
 		if err := conn.Exec(ctx, statement); err != nil {
 			return fmt.Errorf("%s: %w", firstWords(statement), err)
 		}
 	}
 	return nil
+}
+
+func (l Layout) preparation() []string {
+	return []string{
+		fmt.Sprintf("CREATE DATABASE IF NOT EXISTS %s%s", l.database(), l.on()),
+		fmt.Sprintf("CREATE TABLE IF NOT EXISTS %s.schema_migrations%s (version UInt32, name String, checksum String, "+
+			"applied_at DateTime64(3, 'UTC') DEFAULT now64(3), applied_by String DEFAULT currentUser()) "+
+			"ENGINE = %s ORDER BY version SETTINGS %s", l.database(), l.on(), l.engine("schema_migrations"), pinned),
+	}
 }
 
 // history reads which migrations are applied and compares them with this build's.
@@ -176,14 +180,17 @@ func apply(ctx context.Context, conn Conn, l Layout, m migration) error {
 			return fmt.Errorf("migration %s, statement %d (%s): %w", m.Name, i+1, firstWords(statement), err)
 		}
 	}
-	// The token makes the record of two runs at once one row.
-	record := fmt.Sprintf("INSERT INTO %s.schema_migrations (version, name, checksum) SETTINGS async_insert = 0, "+
-		"insert_deduplication_token = %s VALUES (%d, %s, %s)", l.database(), quote("migration/"+m.Name+"/"+m.Checksum),
-		m.Version, quote(m.Name), quote(m.Checksum))
-	if err := conn.Exec(ctx, record); err != nil {
+	if err := conn.Exec(ctx, m.record(l)); err != nil {
 		return fmt.Errorf("record migration %s: %w", m.Name, err)
 	}
 	return nil
+}
+
+// record is the statement that says that the migration was applied. Its token makes that of two runs at once one row.
+func (m migration) record(l Layout) string {
+	return fmt.Sprintf("INSERT INTO %s.schema_migrations (version, name, checksum) SETTINGS async_insert = 0, "+
+		"insert_deduplication_token = %s VALUES (%d, %s, %s)", l.database(), quote("migration/"+m.Name+"/"+m.Checksum),
+		m.Version, quote(m.Name), quote(m.Checksum))
 }
 
 // firstWords names a statement in an error.
