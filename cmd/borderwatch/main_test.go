@@ -49,7 +49,7 @@ func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:                 filepath.Join("testdata", "script"),
 		RequireExplicitExec: true,
-		Cmds:                map[string]func(*testscript.TestScript, bool, []string){"holds": holds},
+		Cmds:                map[string]func(*testscript.TestScript, bool, []string){"holds": holds, "awaitfile": awaitFile},
 		UpdateScripts:       os.Getenv("UPDATE_SCRIPTS") != "",
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("EXAMPLES", examples)
@@ -87,5 +87,21 @@ func holds(ts *testscript.TestScript, neg bool, args []string) {
 			ts.Fatalf("%s holds %d records, not %d: %v", args[0], have, want, err)
 		case <-time.After(20 * time.Millisecond):
 		}
+	}
+}
+
+// awaitFile waits until a running command has made a file: awaitfile dir/file.
+func awaitFile(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: awaitfile file")
+	}
+	for deadline := time.Now().Add(30 * time.Second); ; {
+		if _, err := os.Stat(ts.MkAbs(args[0])); err == nil {
+			return
+		}
+		if time.Now().After(deadline) {
+			ts.Fatalf("there is no %s", args[0])
+		}
+		time.Sleep(20 * time.Millisecond)
 	}
 }

@@ -32,6 +32,9 @@ const (
 type ServerOptions struct {
 	Tokens []string    // bearer tokens, 16 bytes or more; several while one is replaced
 	TLS    *tls.Config // nil for plain HTTP behind a proxy or on loopback
+	// Wrap, where set, goes around all routes: to count requests, say. It must
+	// keep http.ResponseController working.
+	Wrap func(http.Handler) http.Handler
 }
 
 // Server offers a Log over HTTP.
@@ -44,11 +47,12 @@ type Server struct {
 	log    *Log
 	tokens [][32]byte
 	tls    *tls.Config
+	wrap   func(http.Handler) http.Handler
 }
 
 // NewServer checks the options. It refuses to offer appends to everyone.
 func NewServer(l *Log, o ServerOptions) (*Server, error) {
-	s := &Server{log: l, tls: o.TLS}
+	s := &Server{log: l, tls: o.TLS, wrap: o.Wrap}
 	for _, t := range o.Tokens {
 		if len(t) < 16 || len(t) > maxToken {
 			return nil, fmt.Errorf("ledger token has %d bytes, want 16 to %d", len(t), maxToken)
@@ -104,6 +108,9 @@ func (s *Server) Handler() http.Handler {
 	mux.Handle("GET /v1/leaves", s.authorized(s.leaves))
 	mux.HandleFunc("GET /checkpoint", s.checkpoint)
 	mux.HandleFunc("GET /tile/{path...}", s.tile)
+	if s.wrap != nil {
+		return s.wrap(mux)
+	}
 	return mux
 }
 

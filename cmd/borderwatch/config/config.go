@@ -8,7 +8,10 @@
 // Durations are written 500ms, 10s, 2m, 1h30m; sizes in bytes 4096, 64KiB, 64MiB, 1GiB (or 64MB for 64,000,000).
 package config
 
-import "time"
+import (
+	"strings"
+	"time"
+)
 
 // Config is all that can be set. Every command reads the same file and needs only some of its sections.
 type Config struct {
@@ -147,6 +150,34 @@ type Ledger struct {
 	Token     Secret `koanf:"token"`
 	TokenFile string `koanf:"token_file"`
 	TLS       TLS    `koanf:"tls"`
+	// Serve is how borderwatch ledger offers the log in dir; workers have no use for it.
+	Serve Serve `koanf:"serve"`
+}
+
+// Serve is the other side of Ledger.URL.
+type Serve struct {
+	// Listen is host:port. Workers append there, and the partner reads checkpoints and tiles.
+	Listen string `koanf:"listen"`
+	// Origin is the name of the log in its checkpoints, such as ledger.example.com/2026. The first start fixes it.
+	// Empty: a random one is made.
+	Origin string `koanf:"origin"`
+	// Tokens, or better the file that holds them, are what workers prove their right to append with. Several are
+	// separated by line ends, so that one can be replaced without a pause. Each has at least 16 bytes.
+	Tokens     Secret    `koanf:"tokens"`
+	TokensFile string    `koanf:"tokens_file"`
+	TLS        ServerTLS `koanf:"tls"`
+}
+
+// List returns the tokens one by one.
+func (s *Serve) List() []string { return strings.Fields(s.Tokens.Reveal()) }
+
+// ServerTLS secures what is served. The zero value is plain HTTP: for one machine, or behind a proxy that does TLS.
+type ServerTLS struct {
+	CertFile string `koanf:"cert_file"`
+	KeyFile  string `koanf:"key_file"`
+	// ClientCAFile holds the PEM certificates that clients' certificates must come from. Without tokens, a certificate
+	// is what proves the right to append; then readers need none.
+	ClientCAFile string `koanf:"client_ca_file"`
 }
 
 // Batch says when a batch of one partition is cut: at the first of the three.
@@ -200,6 +231,7 @@ func Default() Config {
 			InsertTimeout: time.Minute,
 		},
 		Bundle: Bundle{Reload: 10 * time.Second},
+		Ledger: Ledger{Serve: Serve{Listen: "127.0.0.1:9380"}},
 		Batch:  Batch{MaxRows: 262_144, MaxBytes: 96 << 20, Linger: time.Second, Memory: 384 << 20},
 		HTTP:   HTTP{Listen: "127.0.0.1:9370", Profiling: true},
 		Log:    Log{Format: "text", Level: "info"},

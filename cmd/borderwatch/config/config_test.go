@@ -130,6 +130,12 @@ func TestProblems(t *testing.T) {
 		{name: "secret twice", file: "clickhouse: {password: a, password_file: b}\n",
 			want: "config.yaml:1:42: clickhouse.password_file: clickhouse.password is given too; give one of them"},
 		{name: "two ledgers", file: "ledger: {dir: a, url: \"http://b\"}\n", want: "config.yaml:1:23: ledger.url: ledger.dir is given too; give one of them"},
+		{name: "short token", file: "ledger: {serve: {tokens: \"0123456789abcdef short\"}}\n",
+			want: "config.yaml:1:26: ledger.serve.tokens: token 2 has 5 bytes, at least 16 are needed"},
+		{name: "client authority without TLS", file: "ledger: {serve: {tls: {client_ca_file: ca.pem}}}\n",
+			want: "config.yaml:1:40: ledger.serve.tls.client_ca_file: needs cert_file and key_file: without TLS there are no client certificates"},
+		{name: "half a server key pair", file: "ledger: {serve: {tls: {cert_file: a.pem}}}\n",
+			want: "config.yaml:1:35: ledger.serve.tls.cert_file: cert_file and key_file go together, one of them is missing"},
 		{name: "block too large", file: "batch: {max_rows: 524288}\n", want: "config.yaml:1:19: batch.max_rows: 524288 is not between 1 and 500000"},
 		{name: "no room for a batch", file: "batch: {memory: 1MiB}\n", want: "config.yaml:1:17: batch.memory: 1MiB is less than batch.max_bytes, 96MiB: no batch would fit"},
 		{name: "rebalance shorter than insert", file: "kafka: {rebalance_timeout: 30s}\n",
@@ -221,6 +227,33 @@ func TestReadSecrets(t *testing.T) {
 		_, err := load(file)
 		if err == nil || !strings.HasPrefix(err.Error(), "--set clickhouse.password_file: clickhouse.password_file: ") {
 			t.Errorf("%s: got %v", file, err)
+		}
+	}
+}
+
+// TestRecheck finds what only the content of a secret's file shows.
+func TestRecheck(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "tokens")
+	for text, want := range map[string]string{
+		"0123456789abcdef\nfedcba9876543210\n": "",
+		"0123456789abcdef\nshort\n":            "--set ledger.serve.tokens_file: ledger.serve.tokens_file: token 2 has 5 bytes, at least 16 are needed",
+	} {
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		l, err := config.Load(config.Options{Set: []string{"ledger.dir=x", "ledger.serve.tokens_file=" + file}, Needs: config.NeedServe})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := l.ReadSecrets(); err != nil {
+			t.Fatal(err)
+		}
+		got := ""
+		if err := l.Recheck(config.NeedServe); err != nil {
+			got = err.Error()
+		}
+		if got != want {
+			t.Errorf("%q: got %q, want %q", text, got, want)
 		}
 	}
 }

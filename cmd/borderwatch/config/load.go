@@ -154,5 +154,18 @@ func (l *Loaded) secrets() []secret {
 		{"kafka.sasl.password", &l.Kafka.SASL.Password, &l.Kafka.SASL.PasswordFile},
 		{"clickhouse.password", &l.ClickHouse.Password, &l.ClickHouse.PasswordFile},
 		{"ledger.token", &l.Ledger.Token, &l.Ledger.TokenFile},
+		{"ledger.serve.tokens", &l.Ledger.Serve.Tokens, &l.Ledger.Serve.TokensFile},
 	}
+}
+
+// Recheck checks the configuration again, after ReadSecrets: a secret from a file has to be good too.
+func (l *Loaded) Recheck(needs Needs) error {
+	var problems Problems
+	c := checker{l, &problems}
+	c.required(needs)
+	c.serve()
+	if len(problems) > 0 {
+		return problems
+	}
+	return nil
 }

@@ -23,6 +23,7 @@ const (
 	NeedClickHouse
 	NeedBundle
 	NeedLedger
+	NeedServe // a log of one's own and somebody who may append to it
 )
 
 // Adapters are the record formats that a feed may name.
@@ -44,6 +45,7 @@ func (l *Loaded) validate(needs Needs, problems *Problems) {
 	c.feeds()
 	c.clickHouse()
 	c.ledger()
+	c.serve()
 	c.batch()
 	c.rest()
 	for _, s := range l.secrets() {
@@ -70,6 +72,9 @@ func (c *checker) required(needs Needs) {
 	}
 	if needs&NeedBundle != 0 && c.Bundle.Dir == "" {
 		c.bad("bundle.dir", "required, the folder with rules and reference files")
+	}
+	if needs&NeedServe != 0 {
+		c.requiredServe()
 	}
 	if needs&NeedLedger != 0 && c.Ledger.Dir == "" && c.Ledger.URL == "" {
 		c.bad("ledger.url", "required, or ledger.dir for a single worker")
@@ -161,6 +166,43 @@ func (c *checker) ledger() {
 	u, err := url.Parse(l.URL)
 	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
 		c.bad("ledger.url", "%q is not the address of a server, such as https://ledger.example:9380", l.URL)
+	}
+}
+
+// requiredServe refuses a ledger that would take appends from nobody, or from everybody.
+func (c *checker) requiredServe() {
+	l := &c.Ledger
+	if l.Dir == "" {
+		c.bad("ledger.dir", "required, the folder that keeps the log")
+	}
+	if l.Serve.Listen == "" {
+		c.bad("ledger.serve.listen", "required, the host:port to serve at")
+	}
+	if l.Serve.Tokens == "" && l.Serve.TokensFile == "" && l.Serve.TLS.ClientCAFile == "" {
+		c.bad("ledger.serve.tokens_file", "required, or ledger.serve.tls.client_ca_file: somebody must be able to append, and not everybody")
+	}
+}
+
+// minToken is what consumers/ledger asks of a token.
+const minToken = 16
+
+func (c *checker) serve() {
+	s := &c.Ledger.Serve
+	if s.Listen != "" {
+		c.addresses("ledger.serve.listen", []string{s.Listen})
+	}
+	from := "ledger.serve.tokens" + choose(s.TokensFile != "", "_file")
+	for i, token := range s.List() {
+		if len(token) < minToken {
+			c.bad(from, "token %d has %d bytes, at least %d are needed", i+1, len(token), minToken)
+		}
+	}
+	if (s.TLS.CertFile == "") != (s.TLS.KeyFile == "") {
+		given := "ledger.serve.tls" + cmp.Or(choose(s.TLS.CertFile != "", ".cert_file"), ".key_file")
+		c.bad(given, "cert_file and key_file go together, one of them is missing")
+	}
+	if s.TLS.ClientCAFile != "" && s.TLS.CertFile == "" {
+		c.bad("ledger.serve.tls.client_ca_file", "needs cert_file and key_file: without TLS there are no client certificates")
 	}
 }
 
