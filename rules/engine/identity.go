@@ -73,12 +73,17 @@ func (j *judgement) identify(a *alert.Item) {
 	a.Case = append(b, shadowByte(a.Shadow)).digest()
 }
 
-// gapReason says what the members of a gap case have in common: the finding about the place where the place is part of it,
-// and which files or feeds would cure the rest. It does not go down to single fields: which of them a rule misses depends
-// on the action, and one unlisted data store would open a case for each.
+// gapReason says what the members of a gap case have in common: what has to be mended first. As long as nobody has said
+// whose data it is or how grave, the catalogue has to be, and neither who nor where decides anything; else the finding
+// about the place where the place is part of it, and the files or feeds that would cure the rest. It does not go down to
+// single fields: which of them a rule misses depends on the action, and one unlisted data store would open a case for
+// each. Whoever hides behind an anonymiser does so on purpose and stays apart from mere gaps.
 func gapReason(ev *access.Event, a *alert.Item) string {
 	reason, missing := "", a.Missing
-	if a.RuleID != alert.UnknownRule || missing&placeFields != 0 {
+	switch {
+	case a.RuleID == alert.UnknownRule && missing&uncatalogued != 0:
+		return cureCatalogue + anonymised(ev)
+	case a.RuleID != alert.UnknownRule || missing&placeFields != 0:
 		reason = ev.Location.Verdict.String() + "/" + ev.Location.Reason
 	}
 	for _, cure := range cures {
@@ -93,8 +98,24 @@ func gapReason(ev *access.Event, a *alert.Item) string {
 	return reason
 }
 
+// anonymised is ",anonymiser" where the place is masked by a network whose purpose that is.
+func anonymised(ev *access.Event) string {
+	if ev.Location.Verdict == access.LocationMasked {
+		switch ev.Network.Kind {
+		case access.NetworkTor, access.NetworkVPN, access.NetworkProxy, access.NetworkRelay:
+			return ",anonymiser"
+		}
+	}
+	return ""
+}
+
+// uncatalogued are the fields of which one is missing as long as nobody has said what a data set holds.
+const uncatalogued = access.FieldSet(1<<access.FieldSubjectRegions | 1<<access.FieldClasses)
+
 // placeFields are location.*.
 const placeFields = access.FieldSet(1<<access.FieldLocationCountry | 1<<access.FieldLocationVerdict | 1<<access.FieldLocationExpected | 1<<access.FieldLocationConfidence)
+
+const cureCatalogue = "catalogue"
 
 // cures are the reference files, and the fields that they fill in.
 var cures = []struct {
@@ -103,7 +124,7 @@ var cures = []struct {
 }{
 	{"roster", 1<<access.FieldActorKind | 1<<access.FieldActorEmployerCountry | 1<<access.FieldActorEmployerEntity | 1<<access.FieldActorHomeCountry |
 		1<<access.FieldActorCoveredPerson | 1<<access.FieldActorEmployment},
-	{"catalogue", 1<<access.FieldDataset | 1<<access.FieldSystem | 1<<access.FieldSubjectRegions | 1<<access.FieldClasses | 1<<access.FieldCategories |
+	{cureCatalogue, 1<<access.FieldDataset | 1<<access.FieldSystem | 1<<access.FieldSubjectRegions | 1<<access.FieldClasses | 1<<access.FieldCategories |
 		1<<access.FieldForm | 1<<access.FieldExporterEntity | 1<<access.FieldStorageCountry},
 }
 

@@ -426,11 +426,14 @@ func TestSemantics17NeverMeansNever(t *testing.T) {
 func TestSemantics18(t *testing.T) {
 	e := compile(t, groups(eea), rule("A-1", "action: read, "+overseas), rule("P-1", "action: read", "kind: anonymiser"), rule("U-1", "action: read, data.classes: restricted"))
 	caseOf := func(fields string) (access.Digest, alert.CaseKind) {
-		a := judge(t, e, event(t, fields)).Alerts[0]
+		alerts := judge(t, e, event(t, fields)).Alerts
+		a := alerts[len(alerts)-1] // the folded unknowns, where there are any
 		return a.Case, a.CaseKind
 	}
 	const policyCase = "data.classes: [public], action: read, actor.id: u-1, location.country: CN"
 	const open = "action: read, location.country: DE, data.system: s-1"
+	const hidden = "action: read, location.verdict: masked, network.kind: vpn, data.system: s-1"
+	const listed = "data.classes: [public], action: read, location.country: unknown, data.system: s-1"
 	const gap = "data.classes: [public], action: read, actor.id: u-1, location.verdict: masked, data.system: s-1"
 	for _, tt := range []struct {
 		name, a, b string
@@ -444,7 +447,9 @@ func TestSemantics18(t *testing.T) {
 		{"18-gap-other-day", gap, gap + ", time: 2026-11-21T09:00:00Z", alert.CaseGap, true},
 		{"18-gap-other-system", gap, strings.Replace(gap, "s-1", "s-2", 1), alert.CaseGap, false},
 		{"18-unknown-by-cure", "data.items: [{dataset: a, classes: [unknown], system: s-1}], action: read, location.country: DE", "data.items: [{dataset: b, system: s-1}], action: read, location.country: DE", alert.CaseGap, true},
-		{"18-unknown-other-place", open, strings.Replace(open, "DE", "unknown", 1), alert.CaseGap, false},
+		{"18-unlisted-other-place", open, strings.Replace(open, "DE", "unknown", 1), alert.CaseGap, true},
+		{"18-unlisted-anonymiser", open, hidden, alert.CaseGap, false},
+		{"18-listed-other-place", listed, strings.Replace(listed, "unknown", "[DE, CN]", 1), alert.CaseGap, false},
 		{"18-gap-other-severity", gap, gap + ", outcome: denied", alert.CaseGap, false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
