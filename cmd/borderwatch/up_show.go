@@ -125,10 +125,21 @@ func printable(s string) string {
 	}, s)
 }
 
+// question is one that the partner would ask, ready to be pasted.
+type question struct{ words, query string }
+
+var upQuestions = []question{
+	{"Who was stopped or reported, and why?",
+		"SELECT time, outcome, severity, rule_id, why FROM bw.alerts ORDER BY time DESC LIMIT 10 FORMAT Vertical"},
+	{"From which countries is restricted EU data opened?",
+		"SELECT location_country, location_verdict, count() AS events FROM bw.distinct_events WHERE has(subject_regions, 'EU') AND has(classes, 'restricted') GROUP BY ALL ORDER BY events DESC FORMAT PrettyCompact"},
+	{"Is every offset accounted for?",
+		"SELECT topic, partition, min(first_offset) AS first, max(last_offset) AS last, sum(events) AS events, sum(dead_letters) AS dead_letters FROM bw.batches GROUP BY ALL ORDER BY topic, partition FORMAT PrettyCompact"},
+}
+
 // welcome says what runs where and how to go on.
 func (u *local) welcome(w *worker) {
 	password := u.home.state.Passwords[accountPartner]
-	curl := fmt.Sprintf("curl -s 'http://%s/?user=%s&password=%s' --data-binary", u.clickhouse.HTTPAddr(), accountPartner, password)
 	u.say(`
 borderwatch is running on this machine.
 
@@ -140,18 +151,12 @@ borderwatch is running on this machine.
   evidence log             %s
 
 Ask as the partner would:
-
-  1. Who was stopped or reported, and why?
-     %s "SELECT time, severity, rule_id, why FROM bw.alerts ORDER BY time DESC LIMIT 10 FORMAT Vertical"
-  2. From which countries is restricted EU data opened?
-     %s "SELECT location_country, location_verdict, count() AS events FROM bw.distinct_events WHERE has(data_subject_regions, 'EU') AND has(data_classes, 'restricted') GROUP BY ALL ORDER BY events DESC FORMAT PrettyCompact"
-  3. Is every offset accounted for?
-     %s "SELECT topic, partition, min(first_offset) AS first, max(last_offset) AS last, sum(events) AS events, sum(dead_letters) AS dead_letters FROM bw.batches GROUP BY ALL ORDER BY topic, partition FORMAT PrettyCompact"
-
-%s
-
-Alerts (Ctrl-C stops; the next up goes on from here):
 `,
 		u.bundle, u.broker.Addrs()[0], upTopic, upCloudTrailTopic, u.clickhouse.HTTPAddr(), u.clickhouse.Addr(),
-		accountPartner, password, w.cfg.HTTP.Listen, filepath.Join(u.home.dir, "ledger"), curl, curl, curl, embedded.GeoIPAttribution)
+		accountPartner, password, w.cfg.HTTP.Listen, filepath.Join(u.home.dir, "ledger"))
+	for i, q := range upQuestions {
+		u.say("  %d. %s\n     curl -s 'http://%s/?user=%s&password=%s' --data-binary \"%s\"",
+			i+1, q.words, u.clickhouse.HTTPAddr(), accountPartner, password, q.query)
+	}
+	u.say("\n%s\n\nAlerts (Ctrl-C stops; the next up goes on from here):\n", embedded.GeoIPAttribution)
 }

@@ -6,8 +6,10 @@ import (
 	"encoding/json"
 	"io"
 	"net"
+	"net/http"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"sync"
@@ -36,20 +38,24 @@ func (l *lines) all() []string {
 	return strings.Split(strings.TrimSpace(l.text.String()), "\n")
 }
 
-// upUntil runs up until it has shown n alerts, and returns them.
-func upUntil(t *testing.T, f upFlags, n int) []shownAlert {
+// upUntil runs up until it has shown n alerts and returns them. running, where given, is called before it is stopped, with
+// what up said to a person.
+func upUntil(t *testing.T, f upFlags, n int, running func(said string)) []shownAlert {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
-	var out lines
+	var out, said lines
 	done := make(chan error, 1)
-	go func() { done <- runUp(ctx, &f, &out, io.Discard) }()
+	go func() { done <- runUp(ctx, &f, &out, &said) }()
 	for ctx.Err() == nil && len(out.all()) < n {
 		select {
 		case err := <-done:
 			t.Fatalf("up ended by itself: %v", err)
 		case <-time.After(50 * time.Millisecond):
 		}
+	}
+	if running != nil {
+		running(strings.Join(said.all(), "\n"))
 	}
 	cancel()
 	if err := <-done; err != nil {
@@ -73,7 +79,7 @@ func upUntil(t *testing.T, f upFlags, n int) []shownAlert {
 func TestUp(t *testing.T) {
 	needUp(t)
 	f := upFlags{dir: embeddedtest.Dir(t), json: true, rate: 200, seed: 7}
-	first := upUntil(t, f, 5)
+	first := upUntil(t, f, 5, func(said string) { askAsPartner(t, said) })
 	for _, a := range first {
 		if a.AlertID == "" || a.Time.IsZero() || a.RuleID == "" || a.Severity == "" || a.ActorID == "" || a.Country == "" || a.Why == "" {
 			t.Errorf("an alert lacks a field that scripts rely on: %+v", a)
@@ -83,13 +89,33 @@ func TestUp(t *testing.T) {
 	for _, a := range first {
 		seen[a.AlertID] = true
 	}
-	for _, a := range upUntil(t, f, 5) {
+	for _, a := range upUntil(t, f, 5, nil) {
 		if seen[a.AlertID] {
 			t.Errorf("the second up shows alert %s of the first again", a.AlertID)
 		}
 	}
 	if _, err := os.Stat(filepath.Join(f.dir, "bundle", "packs", "eu", "EU-101.yaml")); err != nil {
 		t.Error("the rules are not laid out for editing:", err)
+	}
+}
+
+// askAsPartner pastes the questions that up offers.
+func askAsPartner(t *testing.T, said string) {
+	t.Helper()
+	pasted := regexp.MustCompile(`curl -s '(http://[^']+)' --data-binary "([^"]+)"`).FindAllStringSubmatch(said, -1)
+	if len(pasted) != len(upQuestions) {
+		t.Fatalf("%d questions in:\n%s", len(pasted), said)
+	}
+	for _, q := range pasted {
+		resp, err := http.Post(q[1], "text/plain", strings.NewReader(q[2]))
+		if err != nil {
+			t.Fatal(err)
+		}
+		answer, _ := io.ReadAll(resp.Body)
+		resp.Body.Close()
+		if resp.StatusCode != http.StatusOK || len(answer) == 0 {
+			t.Errorf("%s: %s\n%s", q[2], resp.Status, answer)
+		}
 	}
 }
 
