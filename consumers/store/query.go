@@ -84,32 +84,6 @@ func (s *Store) AlertsOfCase(ctx context.Context, caseID string, limit int) ([]A
 	return out, err
 }
 
-// StoredDeadLetter is a record that could not be read, with its bytes.
-type StoredDeadLetter struct {
-	Source    string    `ch:"source"`
-	Topic     string    `ch:"topic"`
-	Partition int32     `ch:"partition"`
-	Offset    int64     `ch:"offset"`
-	KafkaTime time.Time `ch:"kafka_time"`
-	Feed      string    `ch:"feed"`
-	Code      string    `ch:"code"`
-	Reason    string    `ch:"reason"`
-	Field     string    `ch:"field"`
-	Position  int64     `ch:"position"` // byte offset in Value, -1 where unknown
-	Key       string    `ch:"key"`
-	Value     string    `ch:"value"`
-}
-
-// DeadLetters lists the latest dead letters. A topic or code of "" means any.
-func (s *Store) DeadLetters(ctx context.Context, topic, code string, limit int) ([]StoredDeadLetter, error) {
-	var out []StoredDeadLetter
-	err := s.ask(ctx, &out, `SELECT source, topic, partition, offset, kafka_time, feed, code, reason, field, position, key, value
-		FROM %[1]s.dead_letter_rows WHERE ($1 = '' OR topic = $1) AND ($2 = '' OR code = $2)
-		AND batch_id IN (SELECT batch_id FROM %[1]s.batches)
-		ORDER BY batch_time DESC, topic, partition, offset DESC LIMIT 1 BY source, topic, partition, offset LIMIT $3`, topic, code, limit)
-	return out, err
-}
-
 // Coverage is what one feed leaves open about one data set, as shares from 0 to 1 of its events.
 type Coverage struct {
 	Feed        string             `ch:"feed"`
