@@ -100,8 +100,8 @@ func migrateHint(err error, user string) string {
 	}
 	switch e.Code {
 	case codeAccessDenied:
-		return fmt.Sprintf("\nThe account %s lacks a right. It needs the role bw_migrate, with --roles ACCESS MANAGEMENT too;"+
-			" borderwatch migrate --print shows the statements for an administrator to run.", user)
+		return fmt.Sprintf("\nThe account %s lacks a right. It needs those of the role bw_migrate on this database, for --roles ACCESS MANAGEMENT"+
+			" too; borderwatch migrate --print shows the statements for an administrator to run.", user)
 	case codeLoginRefused:
 		return fmt.Sprintf("\nSee clickhouse.username (%s) and clickhouse.password_file.", user)
 	case codeAccessStorage, codeAccessNoPlace:

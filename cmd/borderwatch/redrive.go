@@ -16,6 +16,7 @@ import (
 
 	"borderwatch/cmd/borderwatch/config"
 	"borderwatch/consumers/kafka"
+	"borderwatch/consumers/pipeline"
 	"borderwatch/consumers/store"
 	"borderwatch/schemas/alert"
 )
@@ -202,8 +203,13 @@ func (r *redrive) sameTopic(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if here := fmt.Sprintf("kafka:%s/%d", report.ClusterID, r.epoch); here != r.letter.Source {
-		return fmt.Errorf("the dead letter is from %s, and the configuration (kafka.brokers, kafka.epoch) is of %s", r.letter.Source, here)
+	here, err := pipeline.Source(ctx, r.client, r.letter.Topic, r.epoch)
+	if err != nil {
+		return err
+	}
+	if here != r.letter.Source {
+		return fmt.Errorf("the dead letter is from %s, and the topic of this configuration is %s: another cluster, or a topic made again",
+			r.letter.Source, here)
 	}
 	if n := len(report.Topics[r.letter.Topic]); int(r.letter.Partition) >= n {
 		return fmt.Errorf("topic %s has no partition %d, only %d of them", r.letter.Topic, r.letter.Partition, n)

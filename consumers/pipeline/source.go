@@ -6,30 +6,38 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+
+	"borderwatch/consumers/kafka"
 )
 
 // errReplaced says that a topic was deleted and made again while its partitions were read: it is another source now.
 var errReplaced = errors.New("the topic was deleted and made again")
 
-// source names a topic such that one that is deleted and made again is another source: its offsets start over.
+// source names a topic of the worker's cluster.
 func (w *Worker) source(ctx context.Context, topic string) (string, error) {
-	cluster, err := w.client.ClusterID(ctx)
+	return Source(ctx, w.client, topic, w.cfg.Epoch)
+}
+
+// Source names a topic such that one that is deleted and made again is another source: its offsets start over. The epoch
+// takes the place of the topic's id at brokers that have none (before Kafka 2.8).
+func Source(ctx context.Context, client *kafka.Client, topic string, epoch int) (string, error) {
+	cluster, err := client.ClusterID(ctx)
 	if err != nil {
 		return "", fmt.Errorf("cluster id: %w", err)
 	}
-	ids, err := w.client.TopicIDs(ctx, topic)
+	ids, err := client.TopicIDs(ctx, topic)
 	if err != nil {
 		return "", fmt.Errorf("id of topic %s: %w", topic, err)
 	}
-	epoch, known := ids[topic]
+	id, known := ids[topic]
 	switch {
 	case ids == nil:
-		epoch = strconv.Itoa(w.cfg.Epoch)
+		id = strconv.Itoa(epoch)
 	case !known:
 		// A broker may learn of a topic later than the one that assigned it.
 		return "", fmt.Errorf("id of topic %s: the broker does not know the topic", topic)
 	}
-	return "kafka:" + cluster + "/" + epoch, nil
+	return "kafka:" + cluster + "/" + id, nil
 }
 
 // awaitSource asks until there is an answer. Its error is the end of ctx.

@@ -42,6 +42,12 @@ var passing = map[int32]bool{
 	159: true, 202: true, 209: true, 210: true, 241: true, 242: true, 243: true, 252: true, 285: true, 286: true, 319: true, 999: true,
 }
 
+// What a server without any of our tables answers.
+const (
+	codeUnknownTable    = 60
+	codeUnknownDatabase = 81
+)
+
 // serverCode returns ClickHouse's code, 0 where the server did not answer: then the outcome is unknown.
 func serverCode(err error) int32 {
 	if e, ok := ch.AsException(err); ok {

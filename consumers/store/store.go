@@ -126,7 +126,11 @@ func (s *Store) Check(ctx context.Context) error {
 	if err := schema.CheckServer(ctx, s.conn); err != nil {
 		return fmt.Errorf("clickhouse %s: %w", s.opt.Hosts[0], err)
 	}
-	if err := schema.CheckSchema(ctx, s.conn, schema.Layout{Database: s.opt.Database}); err != nil {
+	err := schema.CheckSchema(ctx, s.conn, schema.Layout{Database: s.opt.Database})
+	if code := serverCode(err); code == codeUnknownDatabase || code == codeUnknownTable {
+		err = fmt.Errorf("%w (%w)", schema.ErrSchemaOlder, err)
+	}
+	if err != nil {
 		return fmt.Errorf("clickhouse %s: %w", s.opt.Hosts[0], err)
 	}
 	return nil

@@ -1,0 +1,109 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"borderwatch/consumers/embedded"
+	"borderwatch/consumers/embedded/embeddedtest"
+	schema "borderwatch/schemas/clickhouse"
+)
+
+// TestServerScripts runs commands against a real ClickHouse and an embedded broker. $CLICKHOUSE and $BROKER are their
+// addresses. The accounts are those of the roles, with exactly their grants on the database bw, and the administrator
+// test_admin; all have the password "test".
+func TestServerScripts(t *testing.T) {
+	users := []embedded.User{{Name: embeddedtest.Admin, Password: embeddedtest.Password, Admin: true}}
+	for _, r := range schema.Roles(schema.Layout{}) {
+		u := embedded.User{Name: r.Name, Password: embeddedtest.Password, Grants: r.Grants, Settings: r.Settings,
+			Constraints: map[string]embedded.Constraint{}}
+		for name, l := range r.Limits {
+			u.Constraints[name] = embedded.Constraint{Min: l.Min, Max: l.Max, ReadOnly: l.Fixed}
+		}
+		users = append(users, u)
+	}
+	server := embeddedtest.FreshClickHouse(t, embedded.ClickHouseConfig{Users: users})
+	broker := embeddedtest.Broker(t, embedded.BrokerConfig{})
+	t.Run("printed statements", func(t *testing.T) { runPrinted(t, server) })
+	testscript.Run(t, testscript.Params{
+		Dir:                 filepath.Join("testdata", "server"),
+		RequireExplicitExec: true,
+		Cmds:                map[string]func(*testscript.TestScript, bool, []string){"produce": produce, "expand": expand},
+		UpdateScripts:       os.Getenv("UPDATE_SCRIPTS") != "",
+		Setup: func(e *testscript.Env) error {
+			e.Setenv("CLICKHOUSE", server.Addr())
+			e.Setenv("BROKER", broker.Addrs()[0])
+			return nil
+		},
+	})
+}
+
+// runPrinted runs what migrate --print writes, and has the server parse what its accounts, kept in files, cannot take.
+func runPrinted(t *testing.T, server *embeddedtest.ClickHouse) {
+	var script bytes.Buffer
+	if err := schema.WriteScript(&script, schema.Options{Layout: schema.Layout{Database: "bw_printed"}, Roles: true}); err != nil {
+		t.Fatal(err)
+	}
+	conn := server.Open(t, "default")
+	parsed := 0
+	for statement := range strings.SplitSeq(script.String(), ";\n") {
+		lines := strings.Split(strings.TrimSpace(statement), "\n")
+		text := strings.TrimPrefix(lines[len(lines)-1], "-- ")
+		if regexp.MustCompile(`^(CREATE (ROLE|USER|SETTINGS PROFILE)|GRANT)`).MatchString(text) {
+			var formatted string
+			if err := conn.QueryRow(t.Context(), "SELECT formatQuery($1)", text).Scan(&formatted); err != nil {
+				t.Errorf("%s: %v", text, err)
+			}
+			parsed++
+		} else if text != "" {
+			if err := conn.Exec(t.Context(), statement); err != nil {
+				t.Errorf("%s: %v", statement, err)
+			}
+		}
+	}
+	if parsed < 2*len(schema.Roles(schema.Layout{})) {
+		t.Errorf("only %d statements about accounts", parsed)
+	}
+	if err := schema.CheckSchema(t.Context(), conn, schema.Layout{Database: "bw_printed"}); err != nil {
+		t.Error(err)
+	}
+}
+
+// produce writes each line of a file to partition 0 of a topic, which it makes where it is missing:
+// produce access-events records.ndjson [key=value of a header].
+func produce(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: produce topic file")
+	}
+	client, err := kgo.NewClient(kgo.SeedBrokers(ts.Getenv("BROKER")), kgo.AllowAutoTopicCreation(),
+		kgo.RecordPartitioner(kgo.ManualPartitioner()))
+	ts.Check(err)
+	defer client.Close()
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	for line := range bytes.Lines([]byte(ts.ReadFile(args[1]))) {
+		record := &kgo.Record{
+			Topic: args[0], Key: []byte("k"), Value: bytes.TrimSuffix(line, []byte("\n")),
+			Headers:   []kgo.RecordHeader{{Key: "trace", Value: []byte("t-1")}},
+			Timestamp: time.Date(2026, 11, 20, 9, 0, 0, 0, time.UTC),
+		}
+		ts.Check(client.ProduceSync(ctx, record).FirstErr())
+	}
+}
+
+// expand replaces $CLICKHOUSE and $BROKER in files.
+func expand(ts *testscript.TestScript, neg bool, args []string) {
+	for _, name := range args {
+		text := os.Expand(ts.ReadFile(name), ts.Getenv)
+		ts.Check(os.WriteFile(ts.MkAbs(name), []byte(text), 0o600))
+	}
+}
