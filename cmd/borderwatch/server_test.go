@@ -32,7 +32,7 @@ func TestServerScripts(t *testing.T) {
 		users = append(users, u)
 	}
 	server := embeddedtest.FreshClickHouse(t, embedded.ClickHouseConfig{Users: users})
-	broker := embeddedtest.Broker(t, embedded.BrokerConfig{})
+	broker := embeddedtest.Broker(t, embedded.BrokerConfig{Topics: []embedded.Topic{{Name: "letters", Partitions: 1}, {Name: "covered", Partitions: 1}}})
 	t.Run("printed statements", func(t *testing.T) { runPrinted(t, server) })
 	testscript.Run(t, testscript.Params{
 		Dir:                 filepath.Join("testdata", "server"),
@@ -78,14 +78,12 @@ func runPrinted(t *testing.T, server *embeddedtest.ClickHouse) {
 	}
 }
 
-// produce writes each line of a file to partition 0 of a topic, which it makes where it is missing:
-// produce access-events records.ndjson [key=value of a header].
+// produce writes each line of a file to partition 0 of a topic: produce letters records.ndjson.
 func produce(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 2 {
 		ts.Fatalf("usage: produce topic file")
 	}
-	client, err := kgo.NewClient(kgo.SeedBrokers(ts.Getenv("BROKER")), kgo.AllowAutoTopicCreation(),
-		kgo.RecordPartitioner(kgo.ManualPartitioner()))
+	client, err := kgo.NewClient(kgo.SeedBrokers(ts.Getenv("BROKER")), kgo.RecordPartitioner(kgo.ManualPartitioner()))
 	ts.Check(err)
 	defer client.Close()
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)

@@ -112,6 +112,7 @@ func (w *worker) openLedger(ctx context.Context) error {
 		}
 		w.ledger = client
 	} else {
+		routeKlog(w.log)
 		log, err := ledger.Open(ctx, ledger.Options{Dir: w.cfg.Ledger.Dir})
 		if err != nil {
 			return err
