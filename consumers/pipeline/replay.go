@@ -1,0 +1,66 @@
+package pipeline
+
+import (
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"borderwatch/consumers/bundle"
+	"borderwatch/consumers/decode"
+	"borderwatch/consumers/kafka"
+	"borderwatch/consumers/ledger"
+	"borderwatch/consumers/store"
+	"borderwatch/schemas/access"
+	"borderwatch/schemas/alert"
+)
+
+// Replay judges the records of recorded batches again, by the very code that judged them, for those who check what is
+// stored. It belongs to one goroutine.
+type Replay struct {
+	key   ledger.Key
+	judge *judge
+	batch *batch
+}
+
+// Replayed is what a batch comes to when it is judged again.
+type Replayed struct {
+	Input, Judged               [32]byte
+	Events, Quarantined, Alerts int64
+}
+
+// NewReplay returns a replay of one partition's records, which are read by the feeds of its topic.
+func NewReplay(feeds []Feed, limits decode.Limits, key ledger.Key) (*Replay, error) {
+	table, err := openFeeds(feeds, key.Topic, limits)
+	if err != nil {
+		return nil, err
+	}
+	metrics := NewMetrics(prometheus.NewRegistry()).partition(key.Topic, key.Partition)
+	return &Replay{key: key, judge: &judge{feeds: table, metrics: metrics}, batch: &batch{block: store.NewBlock()}}, nil
+}
+
+// Begin starts the batch that leaf records, judged by the bundle that it names.
+func (r *Replay) Begin(leaf ledger.Batch, b *bundle.Bundle) {
+	r.batch.open(r.key, leaf.First, b, leaf.BatchTime.In(time.UTC))
+	r.judge.pin(b)
+}
+
+// Add judges the next record of the batch. It returns the verdict and the content digest of the event, nil where the
+// record is a dead letter; both are valid until the next call.
+func (r *Replay) Add(record *kafka.Record) (*alert.Verdict, access.Digest) {
+	before := r.batch.counts.events
+	r.judge.one(r.batch, record)
+	if r.batch.counts.events == before {
+		return nil, access.Digest{}
+	}
+	content, _ := r.judge.event.ContentDigest(nil)
+	return &r.judge.verdict, content
+}
+
+// End returns what the batch came to.
+func (r *Replay) End() (out Replayed) {
+	c := &r.batch.counts
+	out.Events, out.Quarantined, out.Alerts = c.events, c.quarantined, c.alerts
+	r.batch.input.sum.Sum(out.Input[:0])
+	r.batch.judged.Sum(out.Judged[:0])
+	return out
+}
