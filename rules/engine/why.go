@@ -25,10 +25,22 @@ func decisive(r *policy.Rule) string {
 	for i := range r.When.All {
 		consider(&r.When.All[i])
 	}
-	if best == "" && len(r.When.Any) > 0 {
-		return "one of the alternatives of the rule holds"
+	if len(r.When.Any) > 0 && rank < weight(access.FieldLocationVerdict) {
+		return alternatives(r.When.Any)
 	}
 	return best
+}
+
+// alternatives writes out the branches of an any block where each is one line.
+func alternatives(branches [][]policy.Condition) string {
+	var phrases []string
+	for _, branch := range branches {
+		if len(branch) != 1 || len(branches) > 3 {
+			return "one of the alternatives of the rule holds"
+		}
+		phrases = append(phrases, phrase(&branch[0]))
+	}
+	return strings.Join(phrases, ", or ")
 }
 
 func weight(f access.Field) int {
