@@ -1,4 +1,4 @@
-//go:build darwin || linux
+//go:build !noembedded && (darwin || linux)
 
 package embedded
 
