@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"io"
 	"slices"
@@ -158,7 +159,7 @@ func (x *explainedEvent) writeEvent(w io.Writer) {
 	if len(l.Evidence) == 0 {
 		row(w, "", "no evidence of a place")
 	}
-	row(w, "address", l.Address, l.Network)
+	row(w, "address", cmp.Or(l.Address, "none"), l.Network)
 	if len(x.Disagreements) > 0 {
 		row(w, "open", "source and reference files differ: "+strings.Join(x.Disagreements, ", "))
 	}
