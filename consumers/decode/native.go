@@ -140,19 +140,25 @@ func (n *native) member(scope uint8) error {
 
 // key reads a key and its colon and tells what it means.
 func (n *native) key(scope uint8) (slot, error) {
-	if n.next < len(n.order) {
-		if e := n.order[n.next]; e.scope == scope {
-			quoted := n.names.quoted[scope][e.slot]
-			if end := n.pos + len(quoted); end < len(n.data) && view(n.data[n.pos:end]) == quoted {
-				n.pos = end
-				n.next++
-				n.space()
-				return e.slot, nil
-			}
+	for i := n.next; i < min(n.next+maxSkipped, len(n.order)); i++ {
+		e := n.order[i]
+		if e.scope != scope {
+			continue
+		}
+		quoted := n.names.quoted[scope][e.slot]
+		end := n.pos + len(quoted)
+		// Two keys rarely end at the same place, so the colon tells most of them apart without a comparison.
+		if end < len(n.data) && n.data[end-1] == ':' && view(n.data[n.pos:end]) == quoted {
+			n.pos, n.next = end, i+1
+			n.space()
+			return e.slot, nil
 		}
 	}
 	return n.lookUp(scope)
 }
+
+// maxSkipped is how many keys of the learnt order are tried: a record leaves out what it does not know.
+const maxSkipped = 8
 
 // lookUp is key without a prediction.
 func (n *native) lookUp(scope uint8) (slot, error) {

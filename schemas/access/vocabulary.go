@@ -6,10 +6,27 @@ import "strings"
 // A word's index is part of the stored format, so words are only ever appended.
 type Vocabulary struct {
 	words []string
+	slots [vocabularySlots]uint8 // index+1 of a word, by its key and then in the slots behind; 0 ends the search
 }
 
+// vocabularySlots is a power of two, several times what any list has.
+const vocabularySlots = 128
+
 func newVocabulary(words ...string) *Vocabulary {
-	return &Vocabulary{words: append([]string{"unknown"}, words...)}
+	v := &Vocabulary{words: append([]string{"unknown"}, words...)}
+	for i, w := range v.words {
+		at := wordKey(w)
+		for v.slots[at] != 0 {
+			at = (at + 1) % vocabularySlots
+		}
+		v.slots[at] = uint8(i + 1)
+	}
+	return v
+}
+
+// wordKey tells most words of a list apart by their length and two letters. The word is not empty.
+func wordKey(w string) uint {
+	return (uint(len(w)) + 5*uint(w[0]) + 11*uint(w[len(w)-1])) % vocabularySlots
 }
 
 // Parse returns the index of word. The empty word is unknown (0). It allocates nothing.
@@ -17,9 +34,9 @@ func (v *Vocabulary) Parse(word string) (uint8, bool) {
 	if word == "" {
 		return 0, true
 	}
-	for i, w := range v.words {
-		if len(w) == len(word) && w == word {
-			return uint8(i), true
+	for at := wordKey(word); v.slots[at] != 0; at = (at + 1) % vocabularySlots {
+		if i := v.slots[at] - 1; v.words[i] == word {
+			return i, true
 		}
 	}
 	return 0, false
