@@ -44,8 +44,8 @@ type worker struct {
 }
 
 // openWorker connects to everything a worker needs and says in words what is missing. Its secrets were read.
-func openWorker(ctx context.Context, cfg config.Config, log *slog.Logger) (w *worker, err error) {
-	w = &worker{cfg: cfg, log: log, registry: prometheus.NewRegistry()}
+func openWorker(ctx context.Context, cfg config.Config, log *slog.Logger) (_ *worker, err error) {
+	w := &worker{cfg: cfg, log: log, registry: prometheus.NewRegistry()}
 	w.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	defer func() {
 		if err != nil {
@@ -66,7 +66,10 @@ func openWorker(ctx context.Context, cfg config.Config, log *slog.Logger) (w *wo
 	if err := w.openBundles(ctx, metrics); err != nil {
 		return nil, err
 	}
-	return w, w.openPipeline(ctx, metrics)
+	if err := w.openPipeline(ctx, metrics); err != nil {
+		return nil, err
+	}
+	return w, nil
 }
 
 // limitMemory tells the garbage collector what a worker is meant to need: what batches may hold, and as much again for
@@ -214,7 +217,8 @@ func (w *worker) instance() string {
 	return w.cfg.Kafka.ClientID + "@" + host
 }
 
-// run works until ctx ends, or with untilCaughtUp until everything of its start is stored.
+// run works until ctx ends, which is no error, or with untilCaughtUp until everything of its start is stored; then the
+// end of ctx before that is an error.
 func (w *worker) run(ctx context.Context, untilCaughtUp bool) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -228,7 +232,13 @@ func (w *worker) run(ctx context.Context, untilCaughtUp bool) error {
 	if w.cfg.Bundle.Reload > 0 {
 		g.Go(func() error { return w.bundles.Run(ctx, w.cfg.Bundle.Reload) })
 	}
-	g.Go(func() error { defer cancel(); return w.pipeline.Run(ctx) })
+	g.Go(func() error {
+		if err := w.pipeline.Run(ctx); err != nil {
+			return err // which ends the others; cancel before it would let them say that they were ended
+		}
+		cancel()
+		return nil
+	})
 	if untilCaughtUp {
 		targets, err := w.targets(ctx)
 		if err != nil {
@@ -237,7 +247,8 @@ func (w *worker) run(ctx context.Context, untilCaughtUp bool) error {
 		}
 		g.Go(func() error {
 			defer cancel()
-			return ignoreEnd(ctx, progress.CaughtUp(ctx, targets))
+			// Its end by a signal is an error: a script must not take it for everything being stored.
+			return w.pipeline.CaughtUp(ctx, targets)
 		})
 	}
 	return g.Wait()

@@ -262,9 +262,26 @@ func (g *Group) positions(ctx context.Context, assigned map[string][]kafkago.Par
 	if total == 0 {
 		return out, nil // an idle member; an empty request would ask for all topics
 	}
+	committed, err := g.Committed(ctx, ask)
+	if err != nil {
+		return nil, err
+	}
+	for topic, partitions := range committed {
+		for id, position := range partitions {
+			if _, ok := out[topic][id]; ok {
+				out[topic][id] = position
+			}
+		}
+	}
+	return out, nil
+}
+
+// Committed returns what the group has committed of the given partitions, by
+// whichever member. A partition without a commit is left out.
+func (g *Group) Committed(ctx context.Context, partitions map[string][]int) (map[string]map[int]Position, error) {
 	var res *kafkago.OffsetFetchResponse
 	err := g.client.retry(ctx, "committed offsets", func(ctx context.Context) (err error) {
-		res, err = g.client.api.OffsetFetch(ctx, &kafkago.OffsetFetchRequest{GroupID: g.cfg.ID, Topics: ask})
+		res, err = g.client.api.OffsetFetch(ctx, &kafkago.OffsetFetchRequest{GroupID: g.cfg.ID, Topics: partitions})
 		if err == nil {
 			err = offsetFetchError(res)
 		}
@@ -273,9 +290,11 @@ func (g *Group) positions(ctx context.Context, assigned map[string][]kafkago.Par
 	if err != nil {
 		return nil, fmt.Errorf("committed offsets: %w", err)
 	}
-	for topic, partitions := range res.Topics {
-		for _, p := range partitions {
-			if _, ok := out[topic][p.Partition]; ok && p.CommittedOffset >= 0 {
+	out := make(map[string]map[int]Position, len(res.Topics))
+	for topic, answers := range res.Topics {
+		out[topic] = make(map[int]Position, len(answers))
+		for _, p := range answers {
+			if p.CommittedOffset >= 0 {
 				out[topic][p.Partition] = Position{Offset: p.CommittedOffset, Metadata: p.Metadata}
 			}
 		}

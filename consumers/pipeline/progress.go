@@ -1,11 +1,9 @@
 package pipeline
 
 import (
-	"context"
 	"fmt"
 	"maps"
 	"sync"
-	"time"
 
 	"borderwatch/consumers/kafka"
 )
@@ -102,36 +100,23 @@ func (p *Progress) Halts() map[string]error {
 	return out
 }
 
-// CaughtUp waits until this worker has stored everything up to the given high watermarks, by topic and partition. It
-// returns an error when a partition stops first.
-func (p *Progress) CaughtUp(ctx context.Context, targets map[string][]kafka.Watermark) error {
-	for {
-		done, err := p.behind(targets)
-		if done || err != nil {
-			return err
-		}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-time.After(50 * time.Millisecond):
-		}
-	}
-}
-
-func (p *Progress) behind(targets map[string][]kafka.Watermark) (done bool, err error) {
+// missing returns the high watermarks that this worker has not reached, and the reason where a partition below its own has
+// stopped.
+func (p *Progress) missing(targets map[string][]kafka.Watermark) (map[string][]kafka.Watermark, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	done = true
+	out := map[string][]kafka.Watermark{}
 	for topic, marks := range targets {
 		for _, m := range marks {
 			at := place{topic, int32(m.Partition)}
+			if next, ok := p.next[at]; ok && next >= m.HighWatermark {
+				continue
+			}
 			if err := p.halts[at]; err != nil {
-				return false, err
+				return nil, err
 			}
-			if next, ok := p.next[at]; !ok || next < m.HighWatermark {
-				done = false
-			}
+			out[topic] = append(out[topic], m)
 		}
 	}
-	return done, nil
+	return out, nil
 }
