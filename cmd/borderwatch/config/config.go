@@ -119,7 +119,7 @@ type ClickHouse struct {
 	Password     Secret `koanf:"password"`
 	PasswordFile string `koanf:"password_file"`
 	TLS          TLS    `koanf:"tls"`
-	// Compression of inserts: none, lz4 or zstd. It costs the worker more than it saves, except on a slow link.
+	// Compression of inserts: none or lz4. It costs the worker more than it saves, except on a slow link.
 	Compression string `koanf:"compression"`
 	// Cluster is the name of the server's cluster. With it, tables are replicated and migrations run ON CLUSTER.
 	// Empty: a single server.
@@ -182,7 +182,7 @@ type ServerTLS struct {
 
 // Batch says when a batch of one partition is cut: at the first of the three.
 type Batch struct {
-	// MaxRows is at most 500000. Smaller batches make ClickHouse merge more.
+	// MaxRows is at most 450000. Smaller batches make ClickHouse merge more.
 	MaxRows int `koanf:"max_rows"`
 	// MaxBytes counts keys, values and headers.
 	MaxBytes Bytes         `koanf:"max_bytes"`

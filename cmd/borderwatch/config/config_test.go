@@ -136,7 +136,7 @@ func TestProblems(t *testing.T) {
 			want: "config.yaml:1:40: ledger.serve.tls.client_ca_file: needs cert_file and key_file: without TLS there are no client certificates"},
 		{name: "half a server key pair", file: "ledger: {serve: {tls: {cert_file: a.pem}}}\n",
 			want: "config.yaml:1:35: ledger.serve.tls.cert_file: cert_file and key_file go together, one of them is missing"},
-		{name: "block too large", file: "batch: {max_rows: 524288}\n", want: "config.yaml:1:19: batch.max_rows: 524288 is not between 1 and 500000"},
+		{name: "block too large", file: "batch: {max_rows: 524288}\n", want: "config.yaml:1:19: batch.max_rows: 524288 is not between 1 and 450000"},
 		{name: "no room for a batch", file: "batch: {memory: 1MiB}\n", want: "config.yaml:1:17: batch.memory: 1MiB is less than batch.max_bytes, 96MiB: no batch would fit"},
 		{name: "rebalance shorter than insert", file: "kafka: {rebalance_timeout: 30s}\n",
 			want: "config.yaml:1:28: kafka.rebalance_timeout: 30s is too short, a running insert needs clickhouse.insert_timeout and 10s: at least 1m10s"},

@@ -29,8 +29,8 @@ const (
 // Adapters are the record formats that a feed may name.
 var Adapters = decode.Adapters()
 
-// maxRows keeps an insert a single block.
-const maxRows = 500_000
+// maxRows keeps an insert a single block, with room for the alerts of its last event.
+const maxRows = 450_000
 
 // checker validates one loaded configuration.
 type checker struct {
@@ -142,7 +142,7 @@ func (c *checker) clickHouse() {
 	ch := &c.ClickHouse
 	c.addresses("clickhouse.hosts", ch.Hosts)
 	c.tls("clickhouse.tls", ch.TLS)
-	c.oneOf("clickhouse.compression", ch.Compression, "none", "lz4", "zstd")
+	c.oneOf("clickhouse.compression", ch.Compression, "none", "lz4")
 	if !identifier.MatchString(ch.Database) {
 		c.bad("clickhouse.database", "%q is not a name of letters, digits and underscores", ch.Database)
 	}
