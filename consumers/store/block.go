@@ -94,7 +94,7 @@ func (b *Block) Rows() int {
 
 // Size is roughly the number of bytes the block holds: raw values are nearly all of it.
 func (b *Block) Size() int {
-	return len(b.raw.value.buf) + len(b.letters.value.buf) + 400*b.events.rows()
+	return b.raw.value.size + b.letters.value.size + 400*b.events.rows()
 }
 
 // Seal completes the block; Insert needs it.

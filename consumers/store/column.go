@@ -111,6 +111,68 @@ func (c *text) bytes(v []byte) {
 	c.rows++
 }
 
+// bulk is a String column of long values. It is kept in segments: one buffer would be copied whole each time it grows,
+// and hold up to a quarter more than is in it.
+type bulk struct {
+	kind
+	rows     int
+	size     int      // bytes in all segments
+	segments [][]byte // those before the last in use are full, those behind it empty
+	used     int
+}
+
+// The first segment is small, for partitions in which little arrives; each next one is as large as all before it.
+const (
+	minSegment = 16 << 10
+	maxSegment = 1 << 20
+)
+
+func (c *bulk) Rows() int { return c.rows }
+
+func (c *bulk) EncodeColumn(b *proto.Buffer) {
+	for _, s := range c.segments[:c.used] {
+		b.PutRaw(s)
+	}
+}
+
+func (c *bulk) WriteColumn(w *proto.Writer) {
+	for _, s := range c.segments[:c.used] {
+		w.ChainWrite(s)
+	}
+}
+
+// reset keeps the memory.
+func (c *bulk) reset() {
+	for i := range c.segments {
+		c.segments[i] = c.segments[i][:0]
+	}
+	c.rows, c.size, c.used = 0, 0, 0
+}
+
+func (c *bulk) bytes(v []byte) {
+	need := binary.MaxVarintLen64 + len(v)
+	if c.used == 0 || cap(c.segments[c.used-1])-len(c.segments[c.used-1]) < need {
+		c.next(need)
+	}
+	s := &c.segments[c.used-1]
+	before := len(*s)
+	*s = binary.AppendUvarint(*s, uint64(len(v)))
+	*s = append(*s, v...)
+	c.size += len(*s) - before
+	c.rows++
+}
+
+// next takes the following segment in use, a new one where there is none or it is too small for the next value.
+func (c *bulk) next(need int) {
+	if c.used == len(c.segments) {
+		c.segments = append(c.segments, nil)
+	}
+	if cap(c.segments[c.used]) < need {
+		c.segments[c.used] = make([]byte, 0, max(need, min(max(c.size, minSegment), maxSegment)))
+	}
+	c.used++
+}
+
 // list is an Array column: the ends of the rows, and the elements in a column of their own.
 type list[C column] struct {
 	kind

@@ -9,7 +9,8 @@ type Header struct{ Key, Value []byte }
 
 // record are the columns that hold the exact bytes of a record.
 type record struct {
-	key, value   *text
+	key          *text
+	value        *bulk
 	headerKeys   *list[*dictionary]
 	headerValues *list[*text]
 	nulls        *fixed
@@ -17,7 +18,7 @@ type record struct {
 
 func newRecord(t *table) record {
 	return record{
-		key: t.text("key"), value: t.text("value"),
+		key: t.text("key"), value: add(t, "value", &bulk{kind: "String"}),
 		headerKeys:   add(t, "header_keys", &list[*dictionary]{kind: "Array(LowCardinality(String))", elements: newDictionary()}),
 		headerValues: add(t, "header_values", &list[*text]{kind: "Array(String)", elements: &text{kind: "String"}}),
 		nulls:        t.fixed("nulls", "UInt32", 4),

@@ -16,6 +16,7 @@ type table struct {
 	names     []string
 	columns   []column
 	constants []constant
+	offsets   column // tells the number of rows; nil before a column is added
 	input     proto.Input
 }
 
@@ -24,6 +25,9 @@ func add[C column](t *table, name string, c C) C {
 	t.names = append(t.names, name)
 	t.columns = append(t.columns, c)
 	t.input = append(t.input, proto.InputColumn{Name: name, Data: c})
+	if t.offsets == nil || name == "offset" {
+		t.offsets = c
+	}
 	return c
 }
 
@@ -70,15 +74,8 @@ func (t *table) reset() {
 	}
 }
 
-// rows is the number of rows that the first column has; offset is never a constant.
-func (t *table) rows() int {
-	for i, name := range t.names {
-		if name == "offset" {
-			return t.columns[i].Rows()
-		}
-	}
-	return t.columns[0].Rows()
-}
+// rows is the number of rows that the column offset has, or the first one where there is none; neither is a constant.
+func (t *table) rows() int { return t.offsets.Rows() }
 
 // seal fills the constants and checks that all columns are equally long: a short one would shift values into other rows.
 func (t *table) seal() error {
