@@ -28,6 +28,7 @@ type feedTable struct {
 type openFeed struct {
 	Feed
 	decoder decode.Decoder
+	counts  *feedCounts // of the partition's metrics, nil before the first event
 }
 
 // openFeeds makes the decoders of a topic's feeds.

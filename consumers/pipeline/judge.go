@@ -120,7 +120,7 @@ func (j *judge) one(b *batch, r *kafka.Record) {
 	j.inARow = 0
 	b.counts.alerts += int64(len(j.verdict.Alerts))
 	j.lap(timed, t, stageColumns)
-	j.metrics.judged(j.metrics.feed(feed.Name), &j.event, &j.verdict, feed.decoder.Extra())
+	j.metrics.judged(j.counts(feed), &j.event, &j.verdict, feed.decoder.Extra())
 }
 
 // quarantine keeps a record that cannot be decoded, with its bytes and the reason, in the dead letters.
@@ -179,6 +179,14 @@ func clone(b []byte) []byte {
 		return nil
 	}
 	return append([]byte{}, b...)
+}
+
+// counts are the counts of a feed, looked up once.
+func (j *judge) counts(feed *openFeed) *feedCounts {
+	if feed.counts == nil {
+		feed.counts = j.metrics.feed(feed.Name)
+	}
+	return feed.counts
 }
 
 func (j *judge) clock(timed bool) (t time.Time) {
