@@ -111,7 +111,7 @@ type Header struct {
 // ClickHouse is where events, verdicts and alerts are stored.
 type ClickHouse struct {
 	// Hosts are the addresses, host:port, of the native protocol (9000, or 9440 with TLS). A worker stays with the
-	// first that answers until it fails.
+	// first that answers until it fails. Several need Cluster.
 	Hosts    []string `koanf:"hosts"`
 	Database string   `koanf:"database"`
 	Username string   `koanf:"username"`

@@ -143,6 +143,9 @@ func (c *checker) clickHouse() {
 	c.addresses("clickhouse.hosts", ch.Hosts)
 	c.tls("clickhouse.tls", ch.TLS)
 	c.oneOf("clickhouse.compression", ch.Compression, "none", "lz4")
+	if len(ch.Hosts) > 1 && ch.Cluster == "" {
+		c.bad("clickhouse.hosts", "several hosts need clickhouse.cluster: without replicated tables, a retry at another host would store rows twice")
+	}
 	if !identifier.MatchString(ch.Database) {
 		c.bad("clickhouse.database", "%q is not a name of letters, digits and underscores", ch.Database)
 	}
