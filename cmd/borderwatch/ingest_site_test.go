@@ -6,11 +6,13 @@ import (
 	"fmt"
 	"io/fs"
 	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -50,7 +52,13 @@ func newSite(t *testing.T) *site {
 	accounts := (&home{state: homeState{Passwords: map[string]string{accountIngest: ingestSecret, accountMigrate: migrateSecret,
 		accountAPI: "unused_1", accountPartner: "unused_2", accountVerify: "unused_3"}}}).accounts()
 	accounts = append(accounts, embedded.User{Name: embeddedtest.Admin, Password: embeddedtest.Password, Admin: true})
-	s := &site{dir: t.TempDir(), clickhouse: embeddedtest.FreshClickHouse(t, embedded.ClickHouseConfig{Users: accounts})}
+	data := embeddedtest.Dir(t)
+	s := &site{dir: t.TempDir(), clickhouse: embeddedtest.FreshClickHouse(t, embedded.ClickHouseConfig{Dir: data, Users: accounts})}
+	t.Cleanup(func() {
+		if text, err := os.ReadFile(filepath.Join(data, "clickhouse.log")); t.Failed() && err == nil {
+			t.Logf("ClickHouse says\n%s", text[max(0, len(text)-8000):])
+		}
+	})
 	s.admin = s.clickhouse.Open(t, "default")
 	for name, secret := range map[string]string{"ingest": ingestSecret, "migrate": migrateSecret, "kafka": kafkaSecret,
 		"ledger": ledgerSecret, "wrong": wrongSecret} {
@@ -137,14 +145,21 @@ func (s *site) file(t *testing.T, config, ledger settings) string {
 // ownLedger keeps the evidence in the worker itself.
 func ownLedger(t *testing.T) settings { return settings{"dir": embeddedtest.Dir(t)} }
 
-// sharedLedger serves a ledger as borderwatch ledger does, and returns how workers reach it.
-func (s *site) sharedLedger(t *testing.T) settings {
+// sharedLedger serves a ledger as borderwatch ledger does. It returns how workers reach it, and how many nanoseconds
+// each request is to take.
+func (s *site) sharedLedger(t *testing.T) (worker settings, delay *atomic.Int64) {
 	t.Helper()
 	log, err := ledger.Open(t.Context(), ledger.Options{Dir: embeddedtest.Dir(t), Origin: "ledger.example"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	server, err := ledger.NewServer(log, ledger.ServerOptions{Tokens: []string{ledgerSecret}})
+	delay = new(atomic.Int64)
+	server, err := ledger.NewServer(log, ledger.ServerOptions{Tokens: []string{ledgerSecret}, Wrap: func(h http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			<-time.After(time.Duration(delay.Load()))
+			h.ServeHTTP(w, r)
+		})
+	}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -163,7 +178,7 @@ func (s *site) sharedLedger(t *testing.T) settings {
 			t.Error(err)
 		}
 	})
-	return settings{"url": "http://" + listener.Addr().String(), "token_file": s.path("ledger.secret")}
+	return settings{"url": "http://" + listener.Addr().String(), "token_file": s.path("ledger.secret")}, delay
 }
 
 // process is a borderwatch command in a process of its own.

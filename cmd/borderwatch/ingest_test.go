@@ -16,14 +16,15 @@ func TestIngest(t *testing.T) {
 		as := s.fakeCluster(t)
 		t.Run("PLAIN", func(t *testing.T) { s.backfill(t, as(embedded.Plain), ownLedger(t)) })
 		t.Run("SCRAM-SHA-256", func(t *testing.T) { s.backfill(t, as(embedded.ScramSHA256), ownLedger(t)) })
-		t.Run("SCRAM-SHA-512", func(t *testing.T) { s.backfill(t, as(embedded.ScramSHA512), s.sharedLedger(t)) })
+		t.Run("SCRAM-SHA-512", func(t *testing.T) { s.backfill(t, as(embedded.ScramSHA512), s.ledgerOf(t)) })
 		t.Run("two workers", func(t *testing.T) { s.pair(t, as(embedded.ScramSHA512)) })
 		t.Run("SIGTERM", func(t *testing.T) { s.stopped(t, as(embedded.Plain)) })
+		t.Run("SIGTERM too early", func(t *testing.T) { s.interrupted(t, as(embedded.Plain)) })
 	})
 	t.Run("Apache Kafka", func(t *testing.T) {
 		c := s.realCluster(t)(embedded.ScramSHA512)
 		t.Run("own ledger", func(t *testing.T) { s.backfill(t, c, ownLedger(t)) })
-		t.Run("shared ledger", func(t *testing.T) { s.backfill(t, c, s.sharedLedger(t)) })
+		t.Run("shared ledger", func(t *testing.T) { s.backfill(t, c, s.ledgerOf(t)) })
 		t.Run("two workers", func(t *testing.T) { s.pair(t, c) })
 	})
 }
@@ -39,32 +40,37 @@ func (s *site) backfill(t *testing.T, c *cluster, ledger settings) {
 	ingest(t, file, "--until-caught-up").wantExit(exitOK)
 	l.complete(t, s)
 	l.published(t)
-	l.produce(t, 60)
-	ingest(t, file, "--until-caught-up").wantExit(exitOK)
-	l.complete(t, s)
-	l.published(t)
 }
 
-// pair has two workers share the partitions, first while records arrive, then for what is left.
+// halfOfEach matches a worker's log once it has two partitions of each topic, half of what there is.
+const halfOfEach = `msg="partitions assigned" generation=\d+ partitions="map\[\S+:map\[\d:\{[^}]*\} \d:\{[^}]*\}\] \S+:map\[\d:\{[^}]*\} \d:\{[^}]*\}\](\])"`
+
+// pair has two workers share the partitions while records arrive, and one take over when the other leaves.
 func (s *site) pair(t *testing.T, c *cluster) {
 	l := newLane(t, c)
-	file := s.file(t, s.config(c, l), s.sharedLedger(t))
+	shared, delay := s.sharedLedger(t)
+	file := s.file(t, s.config(c, l), shared)
 	first, second := ingest(t, file), ingest(t, file)
-	// Both have the last generation's part: half of each topic, so neither works alone.
-	part := `msg="partitions assigned" generation=\d+ partitions="map\[[^\n]*(?:events|trails):map\[\d:\{[^}]*\} \d:\{[^}]*\}\][^:\n]*(:)map\[\d:\{[^}]*\} \d:\{[^}]*\}\]\]"`
-	first.out.await(t, part)
-	second.out.await(t, part)
+	first.out.await(t, halfOfEach)
+	second.out.await(t, halfOfEach)
 	for range 5 {
 		l.produce(t, 100)
 	}
 	l.await(t, s)
 	first.terminate(exitOK)
 	l.produce(t, 100)
-	l.await(t, s) // the second has taken over
+	l.await(t, s)
 	second.terminate(exitOK)
 	l.complete(t, s)
-	l.produce(t, 400)
-	first, second = ingest(t, file, "--until-caught-up"), ingest(t, file, "--until-caught-up")
+
+	// Each ends when everything is stored, though it stores only a part of it. A slow ledger makes the work last longer
+	// than the group needs to give each its part.
+	l.produce(t, 2400)
+	delay.Store(int64(200 * time.Millisecond))
+	more := []string{"--until-caught-up", "--set", "batch.max_rows=10"}
+	first, second = ingest(t, file, more...), ingest(t, file, more...)
+	first.out.await(t, halfOfEach)
+	second.out.await(t, halfOfEach)
 	first.wantExit(exitOK)
 	second.wantExit(exitOK)
 	l.complete(t, s)
@@ -77,6 +83,12 @@ func (l *lane) await(t *testing.T, s *site) {
 		events, letters := l.stored(t, s)
 		return events >= len(l.ids) && letters >= len(l.broken)
 	})
+}
+
+// ledgerOf is a shared ledger without delay.
+func (s *site) ledgerOf(t *testing.T) settings {
+	shared, _ := s.sharedLedger(t)
+	return shared
 }
 
 // stopped ends workers by SIGTERM while records flow. The next goes on, and nothing is lost or doubled.
@@ -99,6 +111,24 @@ func (s *site) stopped(t *testing.T, c *cluster) {
 			t.Errorf("an orderly stop is told as an error:\n%s", out)
 		}
 	}
+	ingest(t, file, "--until-caught-up").wantExit(exitOK)
+	l.complete(t, s)
+}
+
+// interrupted ends a worker by SIGTERM before it has caught up, which a script must be able to tell.
+func (s *site) interrupted(t *testing.T, c *cluster) {
+	l := newLane(t, c)
+	l.produce(t, 600)
+	shared, delay := s.sharedLedger(t)
+	file := s.file(t, s.config(c, l), shared)
+	delay.Store(int64(500 * time.Millisecond))
+	p := ingest(t, file, "--until-caught-up", "--set", "batch.max_rows=5")
+	p.out.await(t, `msg="partitions (assigned)`)
+	p.terminate(exitInterrupted)
+	if !strings.Contains(p.out.String(), "stopped before everything was stored") {
+		t.Errorf("it does not say that it was too early:\n%s", p.out)
+	}
+	delay.Store(0)
 	ingest(t, file, "--until-caught-up").wantExit(exitOK)
 	l.complete(t, s)
 }
