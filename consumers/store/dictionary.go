@@ -11,17 +11,20 @@ import (
 // the column's own: open addressing over the bytes that will be sent. Entry 0 is the empty string.
 type dictionary struct {
 	kind
-	seed  maphash.Seed
-	slots []uint32 // index+1 of an entry, by hash; a power of two
-	ends  []entry
-	wire  []byte   // entries as uvarint length and bytes
-	rows  []uint32 // entry of each row
-	keys  []byte   // rows in the width that is sent
-	last  uint32   // entry found last: values come in runs
+	seed    maphash.Seed
+	slots   []entry  // by hash; a power of two
+	entries int      // with entry 0, which has no slot
+	wire    []byte   // entries as uvarint length and bytes
+	rows    []uint32 // entry of each row
+	keys    []byte   // rows in the width that is sent
+	last    entry    // found last: values come in runs
 }
 
+// entry is a slot of the table. It holds all that a search needs but the bytes, since each place in memory that a search
+// visits costs more than the hash.
 type entry struct {
-	hash       uint64
+	hash       uint32
+	index      uint32 // 0 marks a slot that is free
 	start, end uint32 // of the bytes in wire
 }
 
@@ -33,16 +36,15 @@ const (
 )
 
 func newDictionary() *dictionary {
-	d := &dictionary{kind: "LowCardinality(String)", seed: maphash.MakeSeed(), slots: make([]uint32, dictionarySlots)}
+	d := &dictionary{kind: "LowCardinality(String)", seed: maphash.MakeSeed(), slots: make([]entry, dictionarySlots)}
 	d.reset()
 	return d
 }
 
 func (c *dictionary) reset() {
 	clear(c.slots)
-	c.ends, c.wire, c.rows, c.last = c.ends[:0], c.wire[:0], c.rows[:0], 0
-	c.ends = append(c.ends, entry{start: 1, end: 1})
-	c.wire = append(c.wire, 0)
+	c.wire, c.rows = append(c.wire[:0], 0), c.rows[:0]
+	c.entries, c.last = 1, entry{start: 1, end: 1}
 }
 
 func (c *dictionary) Rows() int { return len(c.rows) }
@@ -61,63 +63,66 @@ func (c *dictionary) add(i uint32) { c.rows = append(c.rows, i) }
 
 // index returns the entry of s, a new one where there is none.
 func (c *dictionary) index(s string) uint32 {
-	if e := &c.ends[c.last]; string(c.wire[e.start:e.end]) == s {
-		return c.last
+	if string(c.wire[c.last.start:c.last.end]) != s {
+		c.last = *lookup(c, uint32(maphash.String(c.seed, s)), s)
 	}
-	c.last = lookup(c, maphash.String(c.seed, s), s)
-	return c.last
+	return c.last.index
 }
 
 func (c *dictionary) indexBytes(b []byte) uint32 {
-	if e := &c.ends[c.last]; string(c.wire[e.start:e.end]) == string(b) {
-		return c.last
+	if string(c.wire[c.last.start:c.last.end]) != string(b) {
+		c.last = *lookup(c, uint32(maphash.Bytes(c.seed, b)), b)
 	}
-	c.last = lookup(c, maphash.Bytes(c.seed, b), b)
-	return c.last
+	return c.last.index
 }
 
-func lookup[S string | []byte](c *dictionary, h uint64, s S) uint32 {
-	mask := uint64(len(c.slots) - 1)
+// lookup returns the entry of s, valid until the next call.
+func lookup[S string | []byte](c *dictionary, h uint32, s S) *entry {
+	mask := uint32(len(c.slots) - 1)
 	for at := h & mask; ; at = (at + 1) & mask {
-		i := c.slots[at]
-		if i == 0 {
-			return insert(c, at, h, s)
+		e := &c.slots[at]
+		if e.index == 0 {
+			insert(c, e, h, s)
+			return e
 		}
-		if e := &c.ends[i-1]; e.hash == h && string(c.wire[e.start:e.end]) == string(s) {
-			return i - 1
+		if e.hash == h && string(c.wire[e.start:e.end]) == string(s) {
+			return e
 		}
 	}
 }
 
-func insert[S string | []byte](c *dictionary, at, h uint64, s S) uint32 {
+// insert makes the free slot e the entry of s. A table that is now half full grows, which leaves e a copy.
+func insert[S string | []byte](c *dictionary, e *entry, h uint32, s S) {
 	c.wire = binary.AppendUvarint(c.wire, uint64(len(s)))
 	start := uint32(len(c.wire))
 	c.wire = append(c.wire, s...)
-	c.ends = append(c.ends, entry{h, start, uint32(len(c.wire))})
-	i := uint32(len(c.ends))
-	c.slots[at] = i
-	if int(i)*2 > len(c.slots) {
+	*e = entry{h, uint32(c.entries), start, uint32(len(c.wire))}
+	c.entries++
+	if 2*c.entries > len(c.slots) {
 		c.grow()
 	}
-	return i - 1
 }
 
 func (c *dictionary) grow() {
-	c.slots = make([]uint32, 4*len(c.slots))
-	mask := uint64(len(c.slots) - 1)
-	for i, e := range c.ends[1:] {
+	old := c.slots
+	c.slots = make([]entry, 4*len(old))
+	mask := uint32(len(c.slots) - 1)
+	for _, e := range old {
+		if e.index == 0 {
+			continue
+		}
 		at := e.hash & mask
-		for c.slots[at] != 0 {
+		for c.slots[at].index != 0 {
 			at = (at + 1) & mask
 		}
-		c.slots[at] = uint32(i + 2)
+		c.slots[at] = e
 	}
 }
 
 // pack turns the rows into keys as narrow as the number of entries allows, and returns the code of their width.
 func (c *dictionary) pack() (width uint64) {
 	c.keys = c.keys[:0]
-	switch n := len(c.ends); {
+	switch n := c.entries; {
 	case n <= 1<<8:
 		for _, i := range c.rows {
 			c.keys = append(c.keys, byte(i))
@@ -143,7 +148,7 @@ func (c *dictionary) EncodeColumn(b *proto.Buffer) {
 		return
 	}
 	b.PutUInt64(dictionaryFlags | c.pack())
-	b.PutInt64(int64(len(c.ends)))
+	b.PutInt64(int64(c.entries))
 	b.PutRaw(c.wire)
 	b.PutInt64(int64(len(c.rows)))
 	b.PutRaw(c.keys)
@@ -155,7 +160,7 @@ func (c *dictionary) WriteColumn(w *proto.Writer) {
 	}
 	w.ChainBuffer(func(b *proto.Buffer) {
 		b.PutUInt64(dictionaryFlags | c.pack())
-		b.PutInt64(int64(len(c.ends)))
+		b.PutInt64(int64(c.entries))
 	})
 	w.ChainWrite(c.wire)
 	w.ChainBuffer(func(b *proto.Buffer) { b.PutInt64(int64(len(c.rows))) })
