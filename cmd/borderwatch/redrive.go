@@ -111,7 +111,7 @@ func (f *redriveFlags) letter(ctx context.Context, s *store.Store, at store.Plac
 		return nil, err
 	}
 	if fate.Begun+len(fate.Redriven) > 0 && !f.again {
-		return nil, fmt.Errorf("%s[%d]@%d: %s\nUse --again to redrive it once more.", at.Topic, at.Partition, at.Offset,
+		return nil, fmt.Errorf("%s[%d]@%d: %s; use --again to redrive it once more", at.Topic, at.Partition, at.Offset,
 			printable(strings.Join(fateLines(&fate), "; ")))
 	}
 	return letter, nil
