@@ -8,25 +8,31 @@ import (
 	"borderwatch/consumers/embedded"
 )
 
-// TestIngest runs production workers as processes, against the embedded broker and against Apache Kafka.
+// TestIngest runs production workers as processes, against the embedded broker and against Apache Kafka. Most of its time
+// passes with waiting for consumer groups, hence in parallel.
 func TestIngest(t *testing.T) {
 	s := newSite(t)
 	s.migrate(t)
 	t.Run("embedded broker", func(t *testing.T) {
+		t.Parallel()
 		as := s.fakeCluster(t)
-		t.Run("PLAIN", func(t *testing.T) { s.backfill(t, as(embedded.Plain), ownLedger(t)) })
-		t.Run("SCRAM-SHA-256", func(t *testing.T) { s.backfill(t, as(embedded.ScramSHA256), ownLedger(t)) })
-		t.Run("SCRAM-SHA-512", func(t *testing.T) { s.backfill(t, as(embedded.ScramSHA512), s.ledgerOf(t)) })
-		t.Run("two workers", func(t *testing.T) { s.pair(t, as(embedded.ScramSHA512)) })
-		t.Run("SIGTERM", func(t *testing.T) { s.stopped(t, as(embedded.Plain)) })
-		t.Run("SIGTERM too early", func(t *testing.T) { s.interrupted(t, as(embedded.Plain)) })
+		parallel(t, "PLAIN", func(t *testing.T) { s.backfill(t, as(embedded.Plain), ownLedger(t)) })
+		parallel(t, "SCRAM-SHA-256", func(t *testing.T) { s.backfill(t, as(embedded.ScramSHA256), ownLedger(t)) })
+		parallel(t, "SCRAM-SHA-512", func(t *testing.T) { s.backfill(t, as(embedded.ScramSHA512), s.ledgerOf(t)) })
+		parallel(t, "two workers", func(t *testing.T) { s.pair(t, as(embedded.ScramSHA512)) })
+		parallel(t, "SIGTERM", func(t *testing.T) { s.stopped(t, as(embedded.Plain)) })
+		parallel(t, "SIGTERM too early", func(t *testing.T) { s.interrupted(t, as(embedded.Plain)) })
 	})
 	t.Run("Apache Kafka", func(t *testing.T) {
+		t.Parallel()
 		c := s.realCluster(t)(embedded.ScramSHA512)
-		t.Run("own ledger", func(t *testing.T) { s.backfill(t, c, ownLedger(t)) })
-		t.Run("shared ledger", func(t *testing.T) { s.backfill(t, c, s.ledgerOf(t)) })
-		t.Run("two workers", func(t *testing.T) { s.pair(t, c) })
+		parallel(t, "one worker", func(t *testing.T) { s.backfill(t, c, ownLedger(t)) })
+		parallel(t, "two workers", func(t *testing.T) { s.pair(t, c) })
 	})
+}
+
+func parallel(t *testing.T, name string, test func(t *testing.T)) {
+	t.Run(name, func(t *testing.T) { t.Parallel(); test(t) })
 }
 
 // backfill stores a lane until the worker has caught up, and again, when nothing is left to store.

@@ -58,7 +58,6 @@ func TestIngestSaysWhatIsWrong(t *testing.T) {
 		{"wrong ledger token", exitFailure, []string{"ledger.url=" + url, "ledger.token_file=" + s.path("wrong.secret")}, []string{"ledger refused the credentials"}},
 		{"no bundle", exitFailure, []string{own, "bundle.dir=/nowhere/bundle"}, []string{"/nowhere/bundle"}},
 		{"a typo in a rule", exitFailure, []string{own, "bundle.dir=" + s.misspelt(t)}, []string{"packs/eu/EU-101.yaml:", "severty"}},
-		{"unreadable location database", exitFailure, []string{own, "bundle.geoip=" + s.write(t, "torn.mmdb", "not a database")}, []string{"torn.mmdb"}},
 		{"no location database", exitFailure, []string{own, "bundle.geoip=/nowhere/country.mmdb"}, []string{"/nowhere/country.mmdb"}},
 		{"address in use", exitFailure, []string{own, "http.listen=" + s.clickhouse.Addr()}, []string{"http.listen", s.clickhouse.Addr(), "in use"}},
 		{"unknown key", exitUsage, []string{own, "kafka.brokres=a:1"}, []string{"kafka.brokres", `did you mean "kafka.brokers"`}},
@@ -70,6 +69,12 @@ func TestIngestSaysWhatIsWrong(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) { refused(t, file, test.code, test.set, test.words...) })
 	}
+	// Nobody has a place then, and the worker says so, but every event is judged and stored.
+	t.Run("unreadable location database", func(t *testing.T) {
+		p := ingest(t, file, "--until-caught-up", "--set", own, "--set", "bundle.geoip="+s.write(t, "torn.mmdb", "not a database"))
+		p.wantExit(exitOK)
+		p.out.await(t, `level=WARN msg=bundle warning="[^\n]*torn(\.mmdb): `)
+	})
 	// Last, since a refused login ends the embedded engine.
 	t.Run("wrong ClickHouse password", func(t *testing.T) {
 		refused(t, file, exitFailure, []string{own, "clickhouse.password_file=" + s.path("wrong.secret")},

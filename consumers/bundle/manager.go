@@ -123,11 +123,17 @@ func (m *Manager) activate(ctx context.Context, b *Bundle) error {
 	m.remember(b)
 	m.current.Store(b)
 	m.log.Info("bundle in force", "digest", b.Digest, "rules", len(b.Engine.Rules()), "warnings", len(b.Warnings))
+	for _, warning := range b.Warnings[:min(len(b.Warnings), maxWarnings)] {
+		m.log.Warn("bundle", "warning", warning)
+	}
 	if m.OnChange != nil {
 		m.OnChange(b)
 	}
 	return nil
 }
+
+// maxWarnings is how many warnings of a bundle are logged; borderwatch rules check shows all.
+const maxWarnings = 20
 
 // ByDigest returns a bundle that was in force before, from memory or from the archive.
 func (m *Manager) ByDigest(ctx context.Context, digest string) (*Bundle, error) {

@@ -78,14 +78,19 @@ func (c *Client) login(ctx context.Context) (string, error) {
 func (c *Client) dial(ctx context.Context, broker string) error {
 	conn, err := c.dialer.DialContext(ctx, "tcp", broker)
 	if err != nil {
-		return err
+		return c.explainEnd(err)
 	}
 	defer conn.Close()
 	if err := conn.SetDeadline(time.Now().Add(c.cfg.DialTimeout)); err != nil {
 		return err
 	}
 	_, err = conn.Brokers()
-	if err == nil || !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
+	return c.explainEnd(err)
+}
+
+// explainEnd says what a broker may have expected that closed the connection.
+func (c *Client) explainEnd(err error) error {
+	if !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
 		return err
 	}
 	switch {
