@@ -114,22 +114,35 @@ func (f *lz4Blocks) block(dst, src []byte, stored bool, limit int) ([]byte, erro
 	if room <= 0 || stored && len(src) > room {
 		return dst, errBudget
 	}
-	if cap(dst)-len(dst) < room {
-		dst = grow(dst, max(len(dst)+room, min(2*cap(dst), limit)))
-	}
 	if stored {
 		return append(dst, src...), nil
 	}
-	into := dst[len(dst) : len(dst)+room]
-	var n int
-	var err error
-	if f.linked {
-		n, err = lz4.UncompressBlockWithDict(src, into, dst[max(f.start, len(dst)-lz4Window):])
-	} else {
-		n, err = lz4.UncompressBlock(src, into)
+	if cap(dst)-len(dst) < min(room, slabSlack) {
+		dst = growFor(dst, room, limit)
+	}
+	// Blocks are mostly far smaller than they may be, so what is left of the slab often does.
+	n, err := f.decode(dst, src, min(room, cap(dst)-len(dst)))
+	if errors.Is(err, lz4.ErrInvalidSourceShortBuffer) && cap(dst)-len(dst) < room {
+		dst = growFor(dst, room, limit)
+		n, err = f.decode(dst, src, room)
 	}
 	if errors.Is(err, lz4.ErrInvalidSourceShortBuffer) && room < f.maxBlock {
 		return dst, errBudget // or damage, which the CRC makes unlikely
 	}
 	return dst[:len(dst)+n], err
+}
+
+// decode decompresses a block into the room behind dst and returns its size.
+func (f *lz4Blocks) decode(dst, src []byte, room int) (int, error) {
+	into := dst[len(dst) : len(dst)+room]
+	if f.linked {
+		return lz4.UncompressBlockWithDict(src, into, dst[max(f.start, len(dst)-lz4Window):])
+	}
+	return lz4.UncompressBlock(src, into)
+}
+
+// growFor makes room behind dst, and a quarter more: the memory stays with its chunk, so doubling would keep twice of
+// what any batch needed.
+func growFor(dst []byte, room, limit int) []byte {
+	return grow(dst, max(len(dst)+room, min(cap(dst)+cap(dst)/4, limit)))
 }
