@@ -1,0 +1,55 @@
+package pipeline_test
+
+import (
+	"math/rand/v2"
+	"os"
+	"strconv"
+	"testing"
+	"time"
+
+	"borderwatch/consumers/embedded"
+	"borderwatch/consumers/embedded/embeddedtest"
+)
+
+// The test binary is three programs: the tests, the servers that they start, and the worker processes that they kill.
+func TestMain(m *testing.M) {
+	embedded.MaybeRunChild()
+	if config := os.Getenv(childEnv); config != "" {
+		os.Exit(runChild(config))
+	}
+	embeddedtest.Main(m)
+}
+
+// Environment of the tests. More runs and another seed make other random points.
+const (
+	runsEnv = "BORDERWATCH_RUNS"
+	seedEnv = "BORDERWATCH_SEED"
+)
+
+// runs is how often a random test repeats itself.
+func runs(t testing.TB, standard int) int {
+	t.Helper()
+	text := os.Getenv(runsEnv)
+	if text == "" {
+		return standard
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 1 {
+		t.Fatalf("%s=%q, want a number from 1 on", runsEnv, text)
+	}
+	return n
+}
+
+// random is seeded anew each time; the seed is printed and can be given.
+func random(t testing.TB) *rand.Rand {
+	t.Helper()
+	seed := uint64(time.Now().UnixNano())
+	if text := os.Getenv(seedEnv); text != "" {
+		var err error
+		if seed, err = strconv.ParseUint(text, 10, 64); err != nil {
+			t.Fatalf("%s=%q: %v", seedEnv, text, err)
+		}
+	}
+	t.Logf("seed %d, again with %s=%d", seed, seedEnv, seed)
+	return rand.New(rand.NewPCG(seed, 0))
+}
