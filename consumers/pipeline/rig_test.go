@@ -30,7 +30,7 @@ import (
 )
 
 // patience is how long anything may take before a test gives up on it.
-const patience = 60 * time.Second
+const patience = 120 * time.Second
 
 // rig is everything that outlives a worker: broker, database, ledger and bundle directory. Tests that share one take a
 // lane each.
@@ -184,6 +184,8 @@ func (r *rig) build(t testing.TB, l *lane, p parts) (*worker, error) {
 	}
 	pipeline.RegisterKafka(w.registry, w.client.Counters())
 	p.group.ID, p.group.Topics = l.group, l.topics
+	p.group.SessionTimeout = orDefault(p.group.SessionTimeout, 6*time.Second)
+	p.group.HeartbeatInterval = orDefault(p.group.HeartbeatInterval, 500*time.Millisecond)
 	p.group.Backoff = orDefault(p.group.Backoff, 50*time.Millisecond)
 	p.group.WatchInterval = orDefault(p.group.WatchInterval, 200*time.Millisecond)
 	group, err := w.client.NewGroup(p.group)
