@@ -34,9 +34,14 @@ func (p *partition) deliver(ctx context.Context, b *batch) error {
 		return err
 	}
 	p.stored(b.next, b.newest)
+	return p.commitTo(ctx, b.next)
+}
+
+// commitTo makes next the group's position. The last leaf ends before it and has its receipt.
+func (p *partition) commitTo(ctx context.Context, next int64) error {
 	return p.timed(stageCommit, func() error {
 		return p.worker.attempt(ctx, stepCommit, func(ctx context.Context) error {
-			return p.commit(ctx, b.next, commitMetadata(index, p.key.Source))
+			return p.commit(ctx, next, commitMetadata(uint64(p.prev), p.key.Source))
 		})
 	})
 }

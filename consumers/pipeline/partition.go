@@ -56,6 +56,13 @@ func (p *partition) run(ctx context.Context) error {
 		return p.explain(err)
 	}
 	p.stored(next, 0)
+	if p.prev >= 0 && p.start.Offset != next {
+		// The last owner did not come to it, and there may be nothing to deliver for long.
+		if err := p.commitTo(deliver, next); err != nil {
+			return p.explain(err)
+		}
+		p.start.Offset = next
+	}
 	p.judge.inARow = 0 // what was judged and not delivered is judged again
 
 	reader := p.fetcher.NewReader(p.key.Topic, int(p.key.Partition), next, p.worker.cfg.ReadAhead)

@@ -64,8 +64,13 @@ func newRig(t testing.TB) *rig {
 // rigOn is a rig with brokers that are there.
 func rigOn(t testing.TB, brokers []string) *rig {
 	t.Helper()
-	r := &rig{brokers: brokers, fetched: map[string]*bundle.Bundle{}}
-	r.server = embeddedtest.SharedClickHouse(t)
+	return rigWith(t, brokers, embeddedtest.SharedClickHouse(t))
+}
+
+// rigWith is a rig with brokers and a ClickHouse that are there.
+func rigWith(t testing.TB, brokers []string, server *embeddedtest.ClickHouse) *rig {
+	t.Helper()
+	r := &rig{brokers: brokers, server: server, fetched: map[string]*bundle.Bundle{}}
 	r.database = r.server.Database(t)
 	r.conn = r.server.Open(t, "default")
 	if err := schema.Migrate(t.Context(), r.conn, schema.Options{Layout: schema.Layout{Database: r.database}}); err != nil {
