@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -20,6 +21,19 @@ type upFlags struct {
 	port     int
 }
 
+// check refuses values that would make up do nothing, or never end.
+func (f *upFlags) check() error {
+	switch {
+	case f.duration < 0:
+		return fmt.Errorf("--for: %v is no time to run", f.duration)
+	case !(f.rate > 0):
+		return fmt.Errorf("--rate: %v events a second are none; --no-traffic makes none", f.rate)
+	case f.port < 0 || f.port > 65532:
+		return fmt.Errorf("--port: %d is not the first of four ports", f.port)
+	}
+	return nil
+}
+
 func newUp() *cobra.Command {
 	var f upFlags
 	cmd := &cobra.Command{
@@ -36,6 +50,9 @@ one while it runs and the next batch is judged by it.`,
   borderwatch up --fresh --rate 500`,
 		Args: usageArgs(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := f.check(); err != nil {
+				return usageError{err}
+			}
 			return runUp(cmd.Context(), &f, cmd.OutOrStdout(), cmd.ErrOrStderr())
 		},
 	}

@@ -15,6 +15,7 @@ import (
 
 	"borderwatch/cmd/borderwatch/config"
 	"borderwatch/cmd/borderwatch/traffic"
+	"borderwatch/consumers/bundle"
 	"borderwatch/consumers/embedded"
 	"borderwatch/consumers/kafka"
 	"borderwatch/consumers/store"
@@ -103,11 +104,14 @@ func (u *local) pieces(ctx context.Context) (err error) {
 }
 
 func (u *local) startClickHouse(ctx context.Context) error {
-	u.clickhouse = embedded.NewClickHouse(embedded.ClickHouseConfig{
-		Dir: filepath.Join(u.home.dir, "clickhouse"), TCPPort: u.port("clickhouse", 0), HTTPPort: u.port("clickhouse-http", 1),
-		Users: u.home.accounts(), Progress: u.stderr, Logger: u.log,
+	err := u.own(ctx, func() error {
+		u.clickhouse = embedded.NewClickHouse(embedded.ClickHouseConfig{
+			Dir: filepath.Join(u.home.dir, "clickhouse"), TCPPort: u.port("clickhouse", 0), HTTPPort: u.port("clickhouse-http", 1),
+			Users: u.home.accounts(), Progress: u.stderr, Logger: u.log,
+		})
+		return u.clickhouse.Start(ctx)
 	})
-	if err := u.clickhouse.Start(ctx); err != nil {
+	if err != nil {
 		return err
 	}
 	u.keep("clickhouse", u.clickhouse.Addr())
@@ -116,11 +120,14 @@ func (u *local) startClickHouse(ctx context.Context) error {
 }
 
 func (u *local) startBroker(ctx context.Context) error {
-	u.broker = embedded.NewBroker(embedded.BrokerConfig{
-		Dir: filepath.Join(u.home.dir, "broker"), Ports: []int{u.port("kafka", 2)}, RetentionBytes: upRetention,
-		Topics: []embedded.Topic{{Name: upTopic, Partitions: upPartitions}, {Name: upCloudTrailTopic, Partitions: 1}},
+	err := u.own(ctx, func() error {
+		u.broker = embedded.NewBroker(embedded.BrokerConfig{
+			Dir: filepath.Join(u.home.dir, "broker"), Ports: []int{u.port("kafka", 2)}, RetentionBytes: upRetention,
+			Topics: []embedded.Topic{{Name: upTopic, Partitions: upPartitions}, {Name: upCloudTrailTopic, Partitions: 1}},
+		})
+		return u.broker.Start(ctx)
 	})
-	if err := u.broker.Start(ctx); err != nil {
+	if err != nil {
 		return err
 	}
 	u.keep("kafka", u.broker.Addrs()[0])
@@ -135,6 +142,27 @@ func (u *local) metricsAddress() (string, error) {
 	}
 	u.keep("metrics", l.Addr().String())
 	return l.Addr().String(), l.Close()
+}
+
+// ownPatience is how long the servers of an up that ended abruptly may take to notice it.
+const ownPatience = 20 * time.Second
+
+// own starts a server on the ports of the last up. Where one is in use it is most likely by a server of that up, which has
+// not noticed yet that it ended; ports that a person chose are not waited for.
+func (u *local) own(ctx context.Context, start func() error) error {
+	deadline := time.Now().Add(ownPatience)
+	for {
+		err := start()
+		var taken *embedded.PortInUseError
+		if !errors.As(err, &taken) || u.flags.port > 0 || time.Now().After(deadline) {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(pace):
+		}
+	}
 }
 
 // port is the port of a server: one in a row from --port, that of the last up, or a free one.
@@ -185,6 +213,11 @@ func (u *local) work(ctx context.Context) error {
 	}
 	defer reader.Close()
 	u.welcome(w)
+	told := w.bundles.OnChange
+	w.bundles.OnChange = func(b *bundle.Bundle) {
+		told(b)
+		u.say("%s  the changed rules and files are in force (bundle %.12s)", time.Now().UTC().Format(time.TimeOnly), b.Digest)
+	}
 	g, ctx := errgroup.WithContext(ctx)
 	serving, stopServers := context.WithCancel(context.WithoutCancel(ctx)) // the servers outlive those that use them
 	var servers errgroup.Group

@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
@@ -142,7 +143,8 @@ func (w *worker) openBundles(ctx context.Context, metrics *pipeline.Metrics) err
 	w.bundles.OnChange = metrics.BundleInForce
 	w.bundles.OnRefusal = func(err error) {
 		metrics.BundleRefused()
-		notice := store.Notice{Kind: "refused_bundle", Severity: alert.High, Subject: w.instance(), Time: time.Now(), First: time.Now().UnixMilli(), Text: err.Error()}
+		notice := store.Notice{Kind: "refused_bundle", Severity: alert.High, Time: time.Now(), Text: err.Error(),
+			Subject: fmt.Sprintf("%s %x", w.instance(), sha256.Sum256([]byte(err.Error())))}
 		if err := w.store.InsertNotice(ctx, notice); err != nil {
 			w.log.Error("the refusal of a bundle could not be stored as a notice", "error", err)
 		}

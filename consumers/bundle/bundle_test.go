@@ -185,14 +185,23 @@ func TestReload(t *testing.T) {
 			t.Fatalf("a bad bundle is in force: %v", err)
 		}
 	}
+	if !m.Refused() {
+		t.Error("nothing shows that the folder is not fit for use")
+	}
 	if refusals != 1 {
 		t.Errorf("one refusal was told %d times", refusals)
 	}
 
 	edit(t, "data.clases:", "data.classes:", dir, "packs/eu/EU-101.yaml")
+	if err := m.Reload(t.Context()); err != nil || m.Current() != first || changes != 2 || m.Refused() {
+		t.Fatalf("a mended folder: %v, told %d times", err, changes)
+	}
 	edit(t, "title:", "title: A", dir, "packs/eu/EU-101.yaml")
-	if err := m.Reload(t.Context()); err != nil || m.Current().Digest == first.Digest || changes != 2 {
+	if err := m.Reload(t.Context()); err != nil || m.Current().Digest == first.Digest || changes != 3 {
 		t.Fatalf("a good change is not in force: %v", err)
+	}
+	if m.Refused() {
+		t.Error("a good bundle is shown as refused")
 	}
 	for _, digest := range []string{first.Digest, m.Current().Digest} {
 		if b, err := m.ByDigest(t.Context(), digest); err != nil || b.Digest != digest {

@@ -25,8 +25,8 @@ type Manager struct {
 	source  Source
 	archive Archive
 	log     *slog.Logger
-	// OnChange and OnRefusal are told of every bundle that comes into force and of every source that is refused. They
-	// may be nil and are set before Run.
+	// OnChange is told of every bundle that comes into force, and of the one in force when a refused source is mended;
+	// OnRefusal of every source that is refused. They may be nil and are set before Run.
 	OnChange  func(*Bundle)
 	OnRefusal func(error)
 
@@ -49,13 +49,20 @@ func NewManager(source Source, archive Archive, log *slog.Logger) *Manager {
 func (m *Manager) Start(ctx context.Context) error {
 	b, err := Load(m.source)
 	if err != nil {
-		return err
+		return fmt.Errorf("the bundle in %s is not fit for use, and without one nothing can be judged (borderwatch rules check shows all that is wrong):\n%w", m.source.Dir, err)
 	}
 	return m.activate(ctx, b)
 }
 
 // Current returns the bundle in force.
 func (m *Manager) Current() *Bundle { return m.current.Load() }
+
+// Refused reports whether the source as it is now is not fit for use, so that an older bundle judges.
+func (m *Manager) Refused() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.refused != ""
+}
 
 // Run looks at the source every interval until ctx ends.
 func (m *Manager) Run(ctx context.Context, interval time.Duration) error {
@@ -73,6 +80,7 @@ func (m *Manager) Run(ctx context.Context, interval time.Duration) error {
 
 // Reload puts the source's bundle in force if it changed and is good. It reports whether the source is good.
 func (m *Manager) Reload(ctx context.Context) error {
+	before := m.Current()
 	err := m.reload(ctx)
 	if err != nil && m.setRefused(err.Error()) {
 		m.log.Error("the bundle was refused, the old one stays in force", "in_force", m.Current().Digest, "error", err)
@@ -80,8 +88,8 @@ func (m *Manager) Reload(ctx context.Context) error {
 			m.OnRefusal(err)
 		}
 	}
-	if err == nil {
-		m.setRefused("")
+	if err == nil && m.setRefused("") && m.Current() == before && m.OnChange != nil {
+		m.OnChange(before) // mended: what judges is again what the folder says
 	}
 	return err
 }
@@ -101,13 +109,13 @@ func (m *Manager) reload(ctx context.Context) error {
 	return m.activate(ctx, b)
 }
 
-// setRefused remembers the last refusal and reports whether it is a new one.
+// setRefused remembers why the source was refused last, "" where it was not, and reports whether that is news.
 func (m *Manager) setRefused(why string) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	changed := m.refused != why
 	m.refused = why
-	return changed && why != ""
+	return changed
 }
 
 // activate archives a bundle and puts it in force, in this order: a verdict must never name a bundle that cannot be

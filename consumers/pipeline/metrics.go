@@ -47,6 +47,7 @@ type Metrics struct {
 	freshness   *prometheus.GaugeVec
 	memory      prometheus.Gauge
 	refusals    prometheus.Counter
+	refused     prometheus.Gauge
 	inForce     *prometheus.GaugeVec
 	geoBuilt    *prometheus.GaugeVec
 }
@@ -81,7 +82,8 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 	}
 	m.memory = prometheus.NewGauge(prometheus.GaugeOpts{Namespace: "borderwatch", Name: "batch_memory_bytes", Help: "Bytes that batches hold between fetch and receipt."})
 	m.refusals = prometheus.NewCounter(prometheus.CounterOpts{Namespace: "borderwatch", Name: "bundle_refusals_total", Help: "Changed bundles that were refused; the old one stayed in force."})
-	reg.MustRegister(m.memory, m.refusals)
+	m.refused = prometheus.NewGauge(prometheus.GaugeOpts{Namespace: "borderwatch", Name: "bundle_refused", Help: "1 while the bundle folder is not fit for use and an older bundle judges."})
+	reg.MustRegister(m.memory, m.refusals, m.refused)
 	m.inForce = gauge("bundle_info", "1 for the bundle in force, by digest.", "digest")
 	m.geoBuilt = gauge("geoip_build_timestamp_seconds", "When the location databases in force were built.", "name")
 	return m
@@ -89,6 +91,7 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 
 // BundleInForce shows which bundle judges and how old its location databases are.
 func (m *Metrics) BundleInForce(b *bundle.Bundle) {
+	m.refused.Set(0)
 	m.inForce.Reset()
 	m.inForce.WithLabelValues(b.Digest).Set(1)
 	m.geoBuilt.Reset()
@@ -103,7 +106,10 @@ func (m *Metrics) BundleInForce(b *bundle.Bundle) {
 func (m *Metrics) Retried(operation string) { m.retries.WithLabelValues(operation).Inc() }
 
 // BundleRefused counts a changed bundle that was not fit for use.
-func (m *Metrics) BundleRefused() { m.refusals.Inc() }
+func (m *Metrics) BundleRefused() {
+	m.refusals.Inc()
+	m.refused.Set(1)
+}
 
 // RegisterKafka exposes a client's counters.
 func RegisterKafka(reg prometheus.Registerer, c *kafka.Counters) {
@@ -156,6 +162,9 @@ type ruleOutcome struct {
 }
 
 func (m *Metrics) partition(topic string, partition int32) *partitionMetrics {
+	for _, c := range []*prometheus.CounterVec{m.gaps, m.takeovers, m.batches} {
+		c.WithLabelValues(topic) // a series that is there from the start shows its first increase
+	}
 	return &partitionMetrics{shared: m, topic: topic, partition: strconv.Itoa(int(partition)),
 		feeds: map[string]*feedCounts{}, rules: map[ruleOutcome]int64{}, letters: map[[2]string]int64{}}
 }

@@ -11,4 +11,8 @@ func TestExceptionApproval(t *testing.T) {
 		"approved by 1, it needs two different")
 	expect(t, find(t, "exception-approval", today, target, exception("action: read", dates+"ticket: D-1\nrequested_by: a\napproved_by: [a, b]\n")),
 		"approved by a, who requested it")
+	expect(t, find(t, "exception-approval", today, target, exception("action: read", dates+"ticket: D-1\nrequested_by: a\napproved_by: [b, B]\n")),
+		"approved by 1, it needs two different")
+	expect(t, find(t, "exception-approval", today, target, exception("actor.id: u-9000", dates+"ticket: D-1\nrequested_by: a\napproved_by: [b, U-9000]\n")),
+		"approved by u-9000, whom it excepts")
 }
