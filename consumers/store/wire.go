@@ -2,10 +2,13 @@ package store
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"io"
+	"net"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/ClickHouse/ch-go"
@@ -91,11 +94,44 @@ func (w *wire) client(ctx context.Context, host string) (*ch.Client, error) {
 	if w.opt.Compression == compressionLZ4 {
 		compression = ch.CompressionLZ4
 	}
-	return ch.Dial(ctx, ch.Options{
-		Address: host, User: w.opt.User, Password: w.opt.Password, TLS: w.opt.TLS, ClientName: "borderwatch",
-		Compression: compression, DialTimeout: w.opt.DialTimeout, HandshakeTimeout: w.opt.DialTimeout,
-		ReadTimeout: endPoll,
+	conn, err := w.dial(ctx, host)
+	if err != nil {
+		return nil, err
+	}
+	client, err := ch.Connect(ctx, conn, ch.Options{
+		Address: host, User: w.opt.User, Password: w.opt.Password, ClientName: "borderwatch",
+		Compression: compression, HandshakeTimeout: w.opt.DialTimeout, ReadTimeout: endPoll,
 	})
+	if err != nil {
+		return nil, errors.Join(err, ignoreClosed(conn.Close()))
+	}
+	conn.greeted.Store(true)
+	return client, nil
+}
+
+func (w *wire) dial(ctx context.Context, host string) (*greeting, error) {
+	dialer := &net.Dialer{Timeout: w.opt.DialTimeout}
+	if w.opt.TLS == nil {
+		conn, err := dialer.DialContext(ctx, "tcp", host)
+		return &greeting{Conn: conn}, err
+	}
+	conn, err := (&tls.Dialer{NetDialer: dialer, Config: w.opt.TLS}).DialContext(ctx, "tcp", host)
+	return &greeting{Conn: conn}, err
+}
+
+// greeting is a connection that takes no read deadline until the server has answered the login. ch-go would give up on
+// that after endPoll, which a busy server needs; HandshakeTimeout, which closes the connection, bounds it.
+type greeting struct {
+	net.Conn
+	greeted atomic.Bool
+}
+
+// SetReadDeadline sets a deadline once the greeting is over.
+func (g *greeting) SetReadDeadline(t time.Time) error {
+	if !g.greeted.Load() {
+		return nil
+	}
+	return g.Conn.SetReadDeadline(t)
 }
 
 func (w *wire) put(host string, c *ch.Client) {
@@ -123,7 +159,7 @@ func (w *wire) close() error {
 }
 
 func ignoreClosed(err error) error {
-	if errors.Is(err, ch.ErrClosed) || errors.Is(err, io.EOF) {
+	if errors.Is(err, ch.ErrClosed) || errors.Is(err, io.EOF) || errors.Is(err, net.ErrClosed) {
 		return nil
 	}
 	return err
