@@ -1,15 +1,18 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -20,6 +23,7 @@ import (
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 	"go.yaml.in/yaml/v3"
 
+	"borderwatch/cmd/borderwatch/config"
 	"borderwatch/consumers/embedded"
 	"borderwatch/consumers/embedded/embeddedtest"
 	"borderwatch/consumers/ledger"
@@ -145,21 +149,15 @@ func (s *site) file(t *testing.T, config, ledger settings) string {
 // ownLedger keeps the evidence in the worker itself.
 func ownLedger(t *testing.T) settings { return settings{"dir": embeddedtest.Dir(t)} }
 
-// sharedLedger serves a ledger as borderwatch ledger does. It returns how workers reach it, and how many nanoseconds
-// each request is to take.
-func (s *site) sharedLedger(t *testing.T) (worker settings, delay *atomic.Int64) {
+// sharedLedger serves a ledger as borderwatch ledger does, and returns how workers reach it.
+func (s *site) sharedLedger(t *testing.T) (worker settings, g *gate) {
 	t.Helper()
 	log, err := ledger.Open(t.Context(), ledger.Options{Dir: embeddedtest.Dir(t), Origin: "ledger.example"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	delay = new(atomic.Int64)
-	server, err := ledger.NewServer(log, ledger.ServerOptions{Tokens: []string{ledgerSecret}, Wrap: func(h http.Handler) http.Handler {
-		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			<-time.After(time.Duration(delay.Load()))
-			h.ServeHTTP(w, r)
-		})
-	}})
+	g = new(gate)
+	server, err := ledger.NewServer(log, ledger.ServerOptions{Tokens: []string{ledgerSecret}, Wrap: g.wrap})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -178,7 +176,30 @@ func (s *site) sharedLedger(t *testing.T) (worker settings, delay *atomic.Int64)
 			t.Error(err)
 		}
 	})
-	return settings{"url": "http://" + listener.Addr().String(), "token_file": s.path("ledger.secret")}, delay
+	return settings{"url": "http://" + listener.Addr().String(), "token_file": s.path("ledger.secret")}, g
+}
+
+// gate holds up the batches on their way into a ledger, while it is closed. Workers can start all the same.
+type gate struct{ closed atomic.Bool }
+
+func (g *gate) wrap(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			return // the worker is gone
+		}
+		r.Body = io.NopCloser(bytes.NewReader(body))
+		leaf, err := ledger.ParseLeaf(body)
+		_, isBatch := leaf.(ledger.Batch)
+		for err == nil && isBatch && g.closed.Load() {
+			select {
+			case <-r.Context().Done():
+				return
+			case <-time.After(10 * time.Millisecond):
+			}
+		}
+		h.ServeHTTP(w, r)
+	})
 }
 
 // process is a borderwatch command in a process of its own.
@@ -194,6 +215,10 @@ func start(t *testing.T, args ...string) *process {
 	t.Helper()
 	p := &process{t: t, cmd: exec.Command("borderwatch", args...), out: new(output)}
 	p.cmd.Stdout, p.cmd.Stderr = p.out, p.out
+	p.cmd.Env = slices.DeleteFunc(os.Environ(), func(pair string) bool {
+		name, _, _ := strings.Cut(pair, "=")
+		return strings.HasPrefix(name, config.EnvPrefix) && !slices.Contains(otherVariables, name) // those of tests are no keys
+	})
 	if err := p.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}

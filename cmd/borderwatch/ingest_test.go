@@ -54,7 +54,7 @@ const halfOfEach = `msg="partitions assigned" generation=\d+ partitions="map\[\S
 // pair has two workers share the partitions while records arrive, and one take over when the other leaves.
 func (s *site) pair(t *testing.T, c *cluster) {
 	l := newLane(t, c)
-	shared, delay := s.sharedLedger(t)
+	shared, gate := s.sharedLedger(t)
 	file := s.file(t, s.config(c, l), shared)
 	first, second := ingest(t, file), ingest(t, file)
 	first.out.await(t, halfOfEach)
@@ -69,18 +69,21 @@ func (s *site) pair(t *testing.T, c *cluster) {
 	second.terminate(exitOK)
 	l.complete(t, s)
 
-	// Each ends when everything is stored, though it stores only a part of it. A slow ledger makes the work last longer
-	// than the group needs to give each its part.
-	l.produce(t, 2400)
-	delay.Store(int64(200 * time.Millisecond))
-	more := []string{"--until-caught-up", "--set", "batch.max_rows=10"}
-	first, second = ingest(t, file, more...), ingest(t, file, more...)
+	// Each ends when everything is stored, though it stores only a part of it. Neither stores anything before the group
+	// has given each its part; a short insert_timeout makes them give up on it in time.
+	l.produce(t, 200)
+	gate.closed.Store(true)
+	first, second = ingest(t, file, impatient...), ingest(t, file, impatient...)
 	first.out.await(t, halfOfEach)
 	second.out.await(t, halfOfEach)
+	gate.closed.Store(false)
 	first.wantExit(exitOK)
 	second.wantExit(exitOK)
 	l.complete(t, s)
 }
+
+// impatient makes a worker that has to stop wait for a second only for what it is doing.
+var impatient = []string{"--until-caught-up", "--set", "clickhouse.insert_timeout=1s", "--set", "kafka.rebalance_timeout=11s"}
 
 // await waits until as many records are stored as were produced.
 func (l *lane) await(t *testing.T, s *site) {
@@ -125,16 +128,16 @@ func (s *site) stopped(t *testing.T, c *cluster) {
 func (s *site) interrupted(t *testing.T, c *cluster) {
 	l := newLane(t, c)
 	l.produce(t, 600)
-	shared, delay := s.sharedLedger(t)
+	shared, gate := s.sharedLedger(t)
 	file := s.file(t, s.config(c, l), shared)
-	delay.Store(int64(500 * time.Millisecond))
-	p := ingest(t, file, "--until-caught-up", "--set", "batch.max_rows=5")
+	gate.closed.Store(true)
+	p := ingest(t, file, impatient...)
 	p.out.await(t, `msg="partitions (assigned)`)
 	p.terminate(exitInterrupted)
 	if !strings.Contains(p.out.String(), "stopped before everything was stored") {
 		t.Errorf("it does not say that it was too early:\n%s", p.out)
 	}
-	delay.Store(0)
+	gate.closed.Store(false)
 	ingest(t, file, "--until-caught-up").wantExit(exitOK)
 	l.complete(t, s)
 }
