@@ -194,7 +194,7 @@ func TestActivationsSurviveRestarts(t *testing.T) {
 	l := newRig(t).lane(t, 1, nil)
 	for range 3 {
 		l.produce(traffic(60, 1)...)
-		l.crashAt("event_rows", 1)
+		l.crashAt("event_rows", 2)
 	}
 	w := l.start(parts{})
 	l.caughtUp(w)

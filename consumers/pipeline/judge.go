@@ -137,20 +137,36 @@ func (j *judge) quarantine(b *batch, r *kafka.Record, feed string, err error) {
 		Field: bad.Field, Position: int64(bad.Position), Key: r.Key, Value: r.Value, Headers: j.rowHeaders(r.Headers),
 	})
 	if j.publish {
-		b.letters = append(b.letters, letter(b, r, feed, bad))
-		b.copied += int64(len(r.Key) + len(r.Value))
+		m := letter(b, r, feed, bad)
+		b.letters = append(b.letters, m)
+		b.copied += int64(len(m.Key) + len(m.Value))
 	}
 	j.metrics.deadLetter(feed, string(bad.Code))
 }
 
+// maxLetter is the most bytes of a record that are published: brokers take messages of 1 MiB unless told otherwise, and
+// a letter that they refuse would hold up its partition for good.
+const maxLetter = 900 << 10
+
 // letter is the message for the dead-letter topic: key, value and headers as they were, and the reason in headers of
-// ours. It is copied, since the record's bytes are gone when it is sent.
+// ours. Of a record that is too large for a message they tell the size alone; the table has its bytes. A letter is
+// copied, since the record's bytes are gone when it is sent.
 func letter(b *batch, r *kafka.Record, feed string, bad *decode.Malformed) kafka.Message {
-	m := kafka.Message{Key: clone(r.Key), Value: clone(r.Value), Time: time.UnixMilli(max(r.Timestamp, 0))}
+	m := kafka.Message{Time: time.UnixMilli(max(r.Timestamp, 0))}
+	size := len(r.Key) + len(r.Value)
+	for i := range r.Headers {
+		size += len(r.Headers[i].Key) + len(r.Headers[i].Value)
+	}
+	if size > maxLetter {
+		m.Headers = append(m.Headers, kafka.Header{Key: []byte("borderwatch-omitted-bytes"), Value: strconv.AppendInt(nil, int64(size), 10)})
+		r = &kafka.Record{Offset: r.Offset}
+	}
+	m.Key, m.Value = clone(r.Key), clone(r.Value)
 	for i := range r.Headers {
 		m.Headers = append(m.Headers, kafka.Header{Key: clone(r.Headers[i].Key), Value: clone(r.Headers[i].Value)})
 	}
 	for _, h := range [...][2]string{
+		{"borderwatch-source", b.key.Source},
 		{"borderwatch-topic", b.key.Topic},
 		{"borderwatch-partition", strconv.Itoa(int(b.key.Partition))},
 		{"borderwatch-offset", strconv.FormatInt(r.Offset, 10)},

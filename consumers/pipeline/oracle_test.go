@@ -54,6 +54,7 @@ func (l *lane) checkSource(w *worker, source string) {
 	if n := l.scalar("SELECT count() FROM %[1]s.batch_findings WHERE source = $1 AND topic = $2", source, l.topic); n != 0 {
 		l.t.Errorf("%d batches whose rows are not those of their receipts", n)
 	}
+	l.checkLetters(source)
 	eventually(l.t, "no memory held by batches", func() bool { return w.metric("batch_memory_bytes") == 0 })
 }
 
