@@ -63,6 +63,7 @@ func newSite(t *testing.T) *site {
 			t.Logf("ClickHouse says\n%s", text[max(0, len(text)-8000):])
 		}
 	})
+	s.supervise(t)
 	s.admin = s.clickhouse.Open(t, "default")
 	for name, secret := range map[string]string{"ingest": ingestSecret, "migrate": migrateSecret, "kafka": kafkaSecret,
 		"ledger": ledgerSecret, "wrong": wrongSecret} {
@@ -75,6 +76,20 @@ func newSite(t *testing.T) *site {
 		}
 	}
 	return s
+}
+
+// supervise starts the server again when it dies: the embedded engine does so when a process ends in the middle of a
+// login. Workers must bear that.
+func (s *site) supervise(t *testing.T) {
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- s.clickhouse.Run(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
 }
 
 // write makes a file of the site and returns its path.
