@@ -63,6 +63,10 @@ func Load(o Options) (*Loaded, error) {
 	return l, nil
 }
 
+// testVariables steer the project's own tests, which start commands with the environment that they were given.
+var testVariables = []string{"BORDERWATCH_REQUIRE_REAL", "BORDERWATCH_RUNS", "BORDERWATCH_SEED", "BORDERWATCH_TEST_GEOIP",
+	"BORDERWATCH_TEST_KAFKA", "BORDERWATCH_TEST_LOG"}
+
 // environment gives koanf the variables that name a key, and reports those that name none.
 func (l *Loaded) environment(o Options, problems *Problems) *env.Env {
 	byName := make(map[string]*key, len(settable))
@@ -79,7 +83,7 @@ func (l *Loaded) environment(o Options, problems *Problems) *env.Env {
 			k := byName[name]
 			switch {
 			case k != nil:
-			case slices.Contains(o.OtherVariables, name):
+			case slices.Contains(o.OtherVariables, name), slices.Contains(testVariables, name):
 				return "", nil
 			default:
 				problems.unknown(name, "variable", name, nearest(name, names))

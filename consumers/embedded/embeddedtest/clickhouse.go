@@ -54,6 +54,8 @@ func startShared() {
 		return
 	}
 	shared.server, shared.dir = server, dir
+	// A client that dies in the middle of its greeting takes the engine with it; Run starts it again, until Stop.
+	go func() { _ = server.Run(context.Background()) }()
 }
 
 // FreshClickHouse returns a started server of the test's own, stopped with it.
