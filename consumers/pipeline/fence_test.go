@@ -20,15 +20,26 @@ import (
 func TestFencedCommit(t *testing.T) {
 	r := newRig(t)
 	l := r.lane(t, 1, nil)
-	var refused atomic.Int32
+	r.refuseCommit(2)
+	l.produce(traffic(150, 1)...)
+	w := l.start(parts{})
+	l.caughtUp(w)
+	l.check(w)
+	if w.metric("kafka_fenced_commits_total") != 1 || w.metric("kafka_rebalances_total") < 2 {
+		t.Errorf("%v commits were fenced in %v generations", w.metric("kafka_fenced_commits_total"), w.metric("kafka_rebalances_total"))
+	}
+}
+
+// refuseCommit makes the coordinator refuse the n-th commit as one of an old generation.
+func (r *rig) refuseCommit(n int32) {
+	var seen atomic.Int32
 	r.cluster.ControlKey(int16(kmsg.OffsetCommit), func(req kmsg.Request) (kmsg.Response, error, bool) {
 		r.cluster.KeepControl()
-		asked := req.(*kmsg.OffsetCommitRequest)
-		if refused.Add(1) != 2 {
+		if seen.Add(1) != n {
 			return nil, nil, false
 		}
 		res := req.ResponseKind().(*kmsg.OffsetCommitResponse)
-		for _, topic := range asked.Topics {
+		for _, topic := range req.(*kmsg.OffsetCommitRequest).Topics {
 			answer := kmsg.NewOffsetCommitResponseTopic()
 			answer.Topic = topic.Topic
 			for _, p := range topic.Partitions {
@@ -40,13 +51,6 @@ func TestFencedCommit(t *testing.T) {
 		}
 		return res, nil, true
 	})
-	l.produce(traffic(150, 1)...)
-	w := l.start(parts{})
-	l.caughtUp(w)
-	l.check(w)
-	if w.metric("kafka_fenced_commits_total") != 1 || w.metric("kafka_rebalances_total") < 2 {
-		t.Errorf("%v commits were fenced in %v generations", w.metric("kafka_fenced_commits_total"), w.metric("kafka_rebalances_total"))
-	}
 }
 
 // Partitions move between workers of a group while records arrive.

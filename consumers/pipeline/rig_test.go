@@ -155,6 +155,7 @@ type around func(ctx context.Context, step string, run func(context.Context) err
 type worker struct {
 	*pipeline.Worker
 	t        testing.TB
+	metrics  *pipeline.Metrics
 	registry *prometheus.Registry
 	client   *kafka.Client
 	cancel   context.CancelFunc
@@ -182,6 +183,7 @@ func (l *lane) start(p parts) *worker {
 func (r *rig) build(t testing.TB, l *lane, p parts) (*worker, error) {
 	w := &worker{t: t, registry: prometheus.NewRegistry(), ended: make(chan struct{})}
 	metrics := pipeline.NewMetrics(w.registry)
+	w.metrics = metrics
 	p.client.Brokers = r.brokers
 	var err error
 	if w.client, err = kafka.New(p.client); err != nil {

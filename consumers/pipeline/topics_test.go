@@ -1,10 +1,12 @@
 package pipeline_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
 
 	"borderwatch/consumers/kafka"
 	"borderwatch/consumers/pipeline"
@@ -135,7 +137,9 @@ func TestRetentionOvertakesRunningWorker(t *testing.T) {
 	stuck := newGate()
 	w := l.start(parts{around: stuck.at("event_rows", 2), config: pipeline.Config{MaxRows: 10, ReadAhead: 1, Fetch: kafka.FetchConfig{MaxBytes: 1}}})
 	<-stuck.reached
-	l.produce(traffic(200, 1)...)
+	for range 20 {
+		l.produce(traffic(10, 1)...) // in small batches, of which few are read ahead
+	}
 	l.deleteBefore(250)
 	stuck.open()
 	l.caughtUp(w)
@@ -207,4 +211,51 @@ func TestForeignCommit(t *testing.T) {
 	l.caughtUp(w)
 	l.gone[0] = 20
 	l.check(w)
+}
+
+// compacted is a lane whose topic has lost records to the broker's cleaner; the manifest holds what is left, as an
+// independent client reads it.
+func (r *rig) compacted(t testing.TB) *lane {
+	t.Helper()
+	policy := "compact"
+	l := r.lane(t, 1, map[string]*string{"cleanup.policy": &policy})
+	for i := range 60 {
+		m := event(i)
+		m.key = []byte{byte('a' + i%3)}
+		if i == 0 {
+			m.key = []byte("stays") // so that the log starts where it did
+		}
+		l.produce(m)
+	}
+	r.cluster.Compact()
+	client, err := kgo.NewClient(kgo.SeedBrokers(r.brokers...), kgo.ConsumeTopics(l.topic), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	left := map[int64]bool{}
+	for !left[59] {
+		fetches := client.PollFetches(t.Context())
+		if err := fetches.Err(); err != nil {
+			t.Fatal(err)
+		}
+		fetches.EachRecord(func(r *kgo.Record) { left[r.Offset] = true })
+	}
+	l.manifest = slices.DeleteFunc(l.manifest, func(p produced) bool { return !left[p.offset] })
+	if len(l.manifest) == 60 {
+		t.Fatal("the broker compacted nothing")
+	}
+	return l
+}
+
+// Offsets that compaction took away are accounted for and no loss.
+func TestCompactedTopic(t *testing.T) {
+	r := newRig(t)
+	l := r.compacted(t)
+	w := l.start(parts{})
+	l.caughtUp(w)
+	l.check(w)
+	if n := l.scalar("SELECT toUInt64(sum(compacted)) FROM %[1]s.batches WHERE topic = $1", l.topic); n != uint64(60-len(l.manifest)) {
+		t.Errorf("%d offsets are counted as compacted, want %d", n, 60-len(l.manifest))
+	}
 }
