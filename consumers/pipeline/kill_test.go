@@ -125,7 +125,7 @@ func (l *lane) killed(t *testing.T, kills int) {
 	random := random(t)
 	address, token := l.rig.serveLedger(t)
 	config, err := json.Marshal(childConfig{
-		Brokers: l.rig.brokers, Topic: l.topic, Letters: l.letters, Group: l.group, ClickHouse: l.rig.server.Addr(), Database: l.rig.database,
+		Brokers: l.rig.brokers, Topic: l.topic, Letters: l.letters, Group: l.group, ClickHouse: (&proxy{upstream: l.rig.server.Addr()}).listen(t), Database: l.rig.database,
 		Ledger: address, Token: token, BundleDir: l.rig.bundleDir, SessionMillis: 6000, HeartbeatsMillis: 500,
 	})
 	if err != nil {
@@ -232,13 +232,7 @@ func (l *lane) leaves() iter.Seq2[ledger.Entry, error] {
 }
 
 // TestKill kills worker processes at random points and counts afterwards.
-//
-// It runs on demand only: a worker that dies in the middle of its greeting can take the embedded engine with it, and then
-// the test waits for that and not for the worker.
 func TestKill(t *testing.T) {
-	if os.Getenv(runsEnv) == "" {
-		t.Skipf("NOT RUN: killing worker processes at random needs %s=N", runsEnv)
-	}
 	r := newRig(t)
 	l := r.lane(t, 2, nil)
 	l.killed(t, runs(t, 8))

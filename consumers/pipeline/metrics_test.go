@@ -140,7 +140,8 @@ func (m *moved) tooLarge() {
 // corrupt moves what a hole left by compaction and a flipped byte move.
 func (m *moved) corrupt() {
 	r := newRig(m.t)
-	l := r.compacted(m.t)
+	l := r.compacting(m.t)
+	l.wait()
 	w := l.start(parts{})
 	l.caughtUp(w)
 	m.until(w, "kafka_compacted_offsets_total")
