@@ -125,7 +125,7 @@ func (l *lane) killed(t *testing.T, kills int) {
 	random := random(t)
 	address, token := l.rig.serveLedger(t)
 	config, err := json.Marshal(childConfig{
-		Brokers: l.rig.brokers, Topic: l.topic, Letters: l.letters, Group: l.group, ClickHouse: (&proxy{upstream: l.rig.server.Addr()}).listen(t), Database: l.rig.database,
+		Brokers: l.rig.brokers, Topic: l.topic, Letters: l.letters, Group: l.group, ClickHouse: l.rig.address, Database: l.rig.database,
 		Ledger: address, Token: token, BundleDir: l.rig.bundleDir, SessionMillis: 6000, HeartbeatsMillis: 500,
 	})
 	if err != nil {

@@ -11,7 +11,7 @@ import (
 // sent after that.
 const greeting = 400
 
-// proxy stands between worker processes and the embedded ClickHouse. That engine ends when a client dies in the middle
+// proxy stands between workers and the embedded ClickHouse. That engine ends when a client dies in the middle
 // of its greeting, which a server that people run does not; so the proxy keeps such connections open. A client that
 // dies later is cut off as it would be without a proxy.
 type proxy struct {

@@ -39,6 +39,7 @@ type rig struct {
 	cluster *kfake.Cluster // nil with a real Kafka
 
 	server   *embeddedtest.ClickHouse
+	address  string // of a proxy before it
 	database string
 	conn     driver.Conn
 	archive  *store.Store
@@ -71,6 +72,7 @@ func rigOn(t testing.TB, brokers []string) *rig {
 func rigWith(t testing.TB, brokers []string, server *embeddedtest.ClickHouse) *rig {
 	t.Helper()
 	r := &rig{brokers: brokers, server: server, fetched: map[string]*bundle.Bundle{}}
+	r.address = (&proxy{upstream: server.Addr()}).listen(t)
 	r.database = r.server.Database(t)
 	r.conn = r.server.Open(t, "default")
 	if err := schema.Migrate(t.Context(), r.conn, schema.Options{Layout: schema.Layout{Database: r.database}}); err != nil {
@@ -133,7 +135,7 @@ func (r *rig) store(t testing.TB, o store.Options) *store.Store {
 }
 
 func (r *rig) storeOptions(o store.Options) store.Options {
-	o.Hosts, o.Database = []string{r.server.Addr()}, r.database
+	o.Hosts, o.Database = []string{r.address}, r.database
 	o.User, o.Password = embeddedtest.Admin, embeddedtest.Password
 	return o
 }
