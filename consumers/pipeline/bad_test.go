@@ -30,6 +30,7 @@ func edit(t testing.TB, dir, name, old, new string) {
 
 // TestBadRecords sends what no decoder can read through the whole path: each is a dead letter with its bytes.
 func TestBadRecords(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	l := r.lane(t, 1, nil)
 	good := string(event(1).value)
@@ -55,6 +56,7 @@ func TestBadRecords(t *testing.T) {
 
 // TestBrokenFeedStopsItsPartition looks at the partition that stops, and at the one that goes on.
 func TestBrokenFeedStopsItsPartition(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	l := r.lane(t, 2, nil)
 	for range 60 {
@@ -79,6 +81,7 @@ func TestBrokenFeedStopsItsPartition(t *testing.T) {
 
 // TestRetentionAhead deletes records before they are read.
 func TestRetentionAhead(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	l := r.lane(t, 1, nil)
 	l.produce(traffic(50, 1)...)

@@ -13,6 +13,7 @@ import (
 )
 
 func TestDelivery(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	l := r.lane(t, 3, nil)
 	l.produce(traffic(500, 3)...)
@@ -76,6 +77,7 @@ func (f fault) once(step string, n int64, crash func()) around {
 
 // TestFaults makes every step of delivery fail in every way, then holds all invariants.
 func TestFaults(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	for _, step := range deliverySteps {
 		for _, f := range faults {
@@ -107,6 +109,7 @@ func TestFaults(t *testing.T) {
 
 // TestReplayUsesThePinnedBundle changes the rules between the leaf and the rows.
 func TestReplayUsesThePinnedBundle(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	l := r.lane(t, 1, nil)
 	l.produce(traffic(60, 1)...)
@@ -137,6 +140,7 @@ func TestReplayUsesThePinnedBundle(t *testing.T) {
 
 // TestZombie freezes a worker between leaf and rows, lets another one take over, and lets the first go on.
 func TestZombie(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	l := r.lane(t, 1, nil)
 	l.produce(traffic(150, 1)...)

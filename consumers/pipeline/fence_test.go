@@ -18,6 +18,7 @@ import (
 // A commit that the coordinator refuses since another member owns the partition ends the worker's generation: it joins
 // again, and what it had stored stays stored once.
 func TestFencedCommit(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	l := r.lane(t, 1, nil)
 	r.refuseCommit(2)
@@ -55,6 +56,7 @@ func (r *rig) refuseCommit(n int32) {
 
 // Partitions move between workers of a group while records arrive.
 func TestRebalance(t *testing.T) {
+	t.Parallel()
 	l := newRig(t).lane(t, 4, nil)
 	first := l.start(parts{config: pipeline.Config{Instance: "first"}})
 	l.produce(traffic(200, 4)...)
@@ -76,6 +78,7 @@ func TestRebalance(t *testing.T) {
 
 // The server forgets tokens after a while. A partition that waited longer for its next owner has its rows once all the same.
 func TestTakeoverAfterTokensAreForgotten(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	l := r.lane(t, 1, nil)
 	l.produce(traffic(100, 1)...)
@@ -97,6 +100,7 @@ func TestTakeoverAfterTokensAreForgotten(t *testing.T) {
 
 // Rows of a recorded batch that are not those of the record are a finding: nothing is inserted beside them.
 func TestTakeoverFindsOtherRows(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	l := r.lane(t, 1, nil)
 	l.produce(traffic(100, 1)...)
@@ -138,6 +142,7 @@ func pipelineGoroutines() (left []string) {
 // A changed bundle that is bad leaves the old one in force, tells it in a metric and a notice; a good one judges from an
 // offset of each partition on that is recorded.
 func TestReload(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	l := r.lane(t, 2, nil)
 	w := l.start(parts{})
@@ -195,6 +200,7 @@ func TestReload(t *testing.T) {
 
 // Every restart in the middle of a partition keeps the activations as they are.
 func TestActivationsSurviveRestarts(t *testing.T) {
+	t.Parallel()
 	l := newRig(t).lane(t, 1, nil)
 	for range 3 {
 		l.produce(traffic(60, 1)...)
@@ -210,6 +216,7 @@ func TestActivationsSurviveRestarts(t *testing.T) {
 
 // The same trail through two feeds of one scope raises each alert once.
 func TestCopiesOfOneTrail(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	l := r.lane(t, 1, nil)
 	again := unique("copies")

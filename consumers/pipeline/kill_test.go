@@ -233,6 +233,7 @@ func (l *lane) leaves() iter.Seq2[ledger.Entry, error] {
 
 // TestKill kills worker processes at random points and counts afterwards.
 func TestKill(t *testing.T) {
+	t.Parallel()
 	if os.Getenv(runsEnv) == "" {
 		t.Skipf("NOT RUN: it is not steady yet on a busy machine; %s=N runs it", runsEnv)
 	}
@@ -247,6 +248,7 @@ func TestKill(t *testing.T) {
 
 // TestApacheKafka delivers from the real broker, kills and restarts that, and adds transactions, of which some are aborted.
 func TestApacheKafka(t *testing.T) {
+	t.Parallel()
 	if os.Getenv(runsEnv) == "" {
 		t.Skipf("NOT RUN: it is not steady yet on a busy machine; %s=N runs it", runsEnv)
 	}

@@ -84,6 +84,7 @@ func (l *lane) checkLetters(source string) {
 
 // The dead-letter topic takes messages of 1 MiB. Larger records are kept whole in the table, and the message says so.
 func TestLettersAreBounded(t *testing.T) {
+	t.Parallel()
 	l := newRig(t).big(t)
 	for _, size := range []int{100, 800 << 10, 950 << 10, 1<<20 + 1, 5 << 20} {
 		l.produce(message{key: []byte("k"), value: bytes.Repeat([]byte("{"), size), code: map[bool]string{true: "too_large", false: "syntax"}[size > 1<<20]})

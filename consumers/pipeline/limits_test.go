@@ -44,6 +44,7 @@ func (l *lane) squeezed(messages ...message) {
 // A batch larger than the limit stops its partition with the place in words; what lies before it is delivered, and
 // nothing is skipped: with a higher limit it is a dead letter with all its bytes.
 func TestHugeMessage(t *testing.T) {
+	t.Parallel()
 	l := newRig(t).big(t)
 	l.produce(traffic(30, 1)...)
 	huge := message{value: bytes.Repeat([]byte("x"), 100_000_000), code: "too_large"}
@@ -62,6 +63,7 @@ func TestHugeMessage(t *testing.T) {
 
 // A batch that is small on the wire and huge in memory is refused before it takes that memory.
 func TestZstdBomb(t *testing.T) {
+	t.Parallel()
 	l := newRig(t).big(t)
 	l.produce(traffic(30, 1)...)
 	l.squeezed(message{value: bytes.Repeat([]byte(" "), 80<<20)})
@@ -74,6 +76,7 @@ func TestZstdBomb(t *testing.T) {
 
 // One fetch may hold more records than one insert may have: 600,000 of them are 60 kB on the wire.
 func TestMoreRecordsThanABlock(t *testing.T) {
+	t.Parallel()
 	const n = store.MaxRows + 100_000
 	l := newRig(t).big(t)
 	messages := make([]message, n)
@@ -104,6 +107,7 @@ func TestTooManyRowsAreRefused(t *testing.T) {
 
 // The budget bounds all partitions together, and an idle partition keeps none of it from the others.
 func TestMemoryBudget(t *testing.T) {
+	t.Parallel()
 	const budget, partitions = 200_000, 8
 	l := newRig(t).lane(t, partitions, nil)
 	l.produce(traffic(4000, partitions)...)
@@ -131,6 +135,7 @@ func TestMemoryBudget(t *testing.T) {
 
 // A record that no feed takes is kept, with the reason.
 func TestNoFeedForAHeader(t *testing.T) {
+	t.Parallel()
 	l := newRig(t).lane(t, 1, nil)
 	l.feeds[0].HeaderKey, l.feeds[0].HeaderValue = "kind", "access"
 	labelled := func(value string) []kgo.RecordHeader { return []kgo.RecordHeader{{Key: "kind", Value: []byte(value)}} }

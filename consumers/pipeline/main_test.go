@@ -1,8 +1,10 @@
 package pipeline_test
 
 import (
+	"flag"
 	"math/rand/v2"
 	"os"
+	"runtime"
 	"strconv"
 	"testing"
 	"time"
@@ -16,6 +18,10 @@ func TestMain(m *testing.M) {
 	embedded.MaybeRunChild()
 	if config := os.Getenv(childEnv); config != "" {
 		os.Exit(runChild(config))
+	}
+	flag.Parse()
+	if flag.Lookup("test.parallel").Value.String() == strconv.Itoa(runtime.GOMAXPROCS(0)) {
+		_ = flag.Set("test.parallel", "6") // the default is for tests that compute; these wait for servers
 	}
 	embeddedtest.Main(m)
 }

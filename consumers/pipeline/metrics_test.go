@@ -61,6 +61,7 @@ var allMetrics = []string{
 
 // TestEveryMetricMoves makes each metric other than zero by what it is there for.
 func TestEveryMetricMoves(t *testing.T) {
+	t.Parallel()
 	m := &moved{t: t, ever: map[string]bool{}}
 	m.traffic()
 	m.takeover()

@@ -39,6 +39,7 @@ func (o *outage) around(ctx context.Context, step string, run func(context.Conte
 
 // While ClickHouse is away a worker takes in no more than its budget and waits; afterwards all is there.
 func TestClickHouseIsAway(t *testing.T) {
+	t.Parallel()
 	const budget = 150_000
 	l := newRig(t).lane(t, 2, nil)
 	away := &outage{steps: []string{"alert_rows", "raw_rows", "event_rows", "dead_letter_rows", "receipts"}, err: errors.New("dial tcp: connection refused")}
@@ -61,6 +62,7 @@ func TestClickHouseIsAway(t *testing.T) {
 
 // A server that ends and comes back is an outage as well.
 func TestClickHouseRestarts(t *testing.T) {
+	t.Parallel()
 	server := embeddedtest.FreshClickHouse(t, embedded.ClickHouseConfig{})
 	r := rigWith(t, embeddedtest.Broker(t, embedded.BrokerConfig{}).Addrs(), server)
 	l := r.lane(t, 1, nil)
@@ -82,6 +84,7 @@ func TestClickHouseRestarts(t *testing.T) {
 
 // While the ledger does not answer nothing is inserted: evidence is never skipped to keep up.
 func TestLedgerIsAway(t *testing.T) {
+	t.Parallel()
 	l := newRig(t).lane(t, 1, nil)
 	l.produce(traffic(100, 1)...)
 	away := &outage{steps: []string{"ledger"}, err: fmt.Errorf("%w: connection refused", ledger.ErrUnavailable)}
@@ -97,6 +100,7 @@ func TestLedgerIsAway(t *testing.T) {
 
 // A leaf that the ledger refuses for good stops the partition.
 func TestLedgerRefusesALeaf(t *testing.T) {
+	t.Parallel()
 	l := newRig(t).lane(t, 1, nil)
 	l.produce(traffic(10, 1)...)
 	refused := &outage{steps: []string{"ledger"}, err: fmt.Errorf("%w: made by a test", ledger.ErrInvalidLeaf)}
@@ -106,6 +110,7 @@ func TestLedgerRefusesALeaf(t *testing.T) {
 
 // An insert that is refused for good stops the partition and says which.
 func TestInsertIsRefused(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	l := r.lane(t, 1, nil)
 	if err := r.conn.Exec(t.Context(), "RENAME TABLE "+r.database+".event_rows TO "+r.database+".hidden"); err != nil {
@@ -147,6 +152,7 @@ func (f *failingBundles) set(err error) {
 
 // An archive that does not answer is waited for; a bundle that is lost needs a person.
 func TestBundleOfARecordedBatch(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	l := r.lane(t, 1, nil)
 	l.produce(traffic(100, 1)...)
@@ -167,6 +173,7 @@ func TestBundleOfARecordedBatch(t *testing.T) {
 
 // A bundle that was never archived, or not as its digest says, is lost.
 func TestFetchOfALostBundle(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	_, err := bundle.Fetch(t.Context(), r.archive, strings.Repeat("0", 64))
 	if !errors.Is(err, bundle.ErrLost) {
@@ -176,6 +183,7 @@ func TestFetchOfALostBundle(t *testing.T) {
 
 // What is wrong with a server is said in words before anything is read.
 func TestServersThatCannotBeUsed(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	t.Run("unmigrated database", func(t *testing.T) {
 		s, err := store.New(store.Options{Hosts: []string{r.server.Addr()}, Database: r.server.Database(t), User: embeddedtest.Admin, Password: embeddedtest.Password})

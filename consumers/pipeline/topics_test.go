@@ -47,6 +47,7 @@ func (l *lane) remake(partitions int32) {
 }
 
 func TestEmptyTopic(t *testing.T) {
+	t.Parallel()
 	l := newRig(t).lane(t, 2, nil)
 	w := l.start(parts{})
 	eventually(t, "partitions are assigned", func() bool { return w.Progress().Ready() == nil && len(w.Progress().Stored(l.topic)) == 2 })
@@ -57,6 +58,7 @@ func TestEmptyTopic(t *testing.T) {
 
 // A topic that does not exist yet is waited for.
 func TestTopicThatComesLater(t *testing.T) {
+	t.Parallel()
 	l := newRig(t).lane(t, 1, nil)
 	if _, err := l.admin.DeleteTopic(t.Context(), l.topic); err != nil {
 		t.Fatal(err)
@@ -76,6 +78,7 @@ func TestTopicThatComesLater(t *testing.T) {
 // A topic that is deleted and made again is another source: its offsets start over, whatever the group has committed and
 // however far the old ones went.
 func TestTopicMadeAgain(t *testing.T) {
+	t.Parallel()
 	for _, test := range []struct {
 		name    string
 		running bool // while a worker reads it
@@ -117,6 +120,7 @@ func TestTopicMadeAgain(t *testing.T) {
 
 // A log that ends before what was read is not the log that was read.
 func TestTruncatedLog(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	l := r.lane(t, 1, nil)
 	l.produce(traffic(50, 1)...)
@@ -132,6 +136,7 @@ func TestTruncatedLog(t *testing.T) {
 
 // Retention that runs ahead of a running worker leaves a gap on record; it is no reason to stop.
 func TestRetentionOvertakesRunningWorker(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	l := r.lane(t, 1, nil)
 	l.produce(traffic(100, 1)...)
@@ -155,6 +160,7 @@ func TestRetentionOvertakesRunningWorker(t *testing.T) {
 
 // A recorded batch that Kafka deletes before its rows are stored is lost: everybody is told, and the partition goes on.
 func TestRecordedBatchIsDeleted(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	l := r.lane(t, 1, nil)
 	l.produce(traffic(100, 1)...)
@@ -176,6 +182,7 @@ func TestRecordedBatchIsDeleted(t *testing.T) {
 
 // Where some of a recorded batch is left, a person has to look.
 func TestRecordedBatchIsPartlyDeleted(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	l := r.lane(t, 1, nil)
 	l.produce(traffic(100, 1)...)
@@ -187,6 +194,7 @@ func TestRecordedBatchIsPartlyDeleted(t *testing.T) {
 
 // Another ledger, or an empty one, does not know what was read: going on would contradict it.
 func TestLostLedger(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	l := r.lane(t, 1, nil)
 	l.produce(traffic(50, 1)...)
@@ -200,6 +208,7 @@ func TestLostLedger(t *testing.T) {
 
 // What another tool committed is where a new group starts.
 func TestForeignCommit(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	l := r.lane(t, 1, nil)
 	l.produce(traffic(50, 1)...)
@@ -281,6 +290,7 @@ func (l *lane) offsets() map[int64]bool {
 
 // Offsets that compaction took away are accounted for and no loss.
 func TestCompactedTopic(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	l := r.compacting(t)
 	l.wait()
