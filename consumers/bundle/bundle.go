@@ -4,8 +4,7 @@
 package bundle
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
+	"context"
 	"fmt"
 	"io/fs"
 	"os"
@@ -16,33 +15,31 @@ import (
 
 	"borderwatch/consumers/enrich"
 	"borderwatch/rules/engine"
+	"borderwatch/rules/release"
 )
 
 // Limits of a bundle directory, checked before anything is parsed.
 const (
-	MaxFiles     = 20_000
+	MaxFiles     = release.MaxFiles
 	MaxFileBytes = 64 << 20 // address lists are the largest files; rule files have a limit of their own
 )
 
 // Bundle is everything a verdict depends on, compiled. It is immutable and safe for concurrent use.
 type Bundle struct {
-	Digest   string // SHA-256 of the manifest, 64 hexadecimal digits
+	Digest   string // SHA-256 of the manifest, 64 hexadecimal digits; what stored rows name
 	Manifest []byte
 	Parts    []Part
+	Release  *release.Release // the signed statement among the parts, nil where the bundle is unsigned
+	Signers  []release.Signer // whose signatures were verified when it went live here; empty for one that only replays
 	Enricher *enrich.Enricher
 	Engine   *engine.Engine
 	Warnings []string // what does not keep the bundle from being used, with its place
 }
 
 // Part is one file of a bundle.
-type Part struct {
-	Role   string // "file", "geoip" or "geoip-second"; see the constants
-	Path   string // relative to the bundle directory with forward slashes; the base name of a location database
-	Digest string // SHA-256 of Data, 64 hexadecimal digits
-	Data   []byte
-}
+type Part = release.Part
 
-// Source says where a bundle is read from.
+// Source is a folder of files as people edit them. Nobody has signed what lies there.
 type Source struct {
 	Dir         string // directory; every .yaml, .yml, .txt and .csv file below it is a part
 	GeoIP       string // mmdb file, "" for none: then an address has no country
@@ -64,7 +61,7 @@ func (src Source) Read() ([]Part, error) {
 	if err != nil {
 		return nil, fmt.Errorf("bundle directory %s: %w", src.Dir, err)
 	}
-	for _, db := range []struct{ role, file string }{{roleGeoIP, src.GeoIP}, {roleGeoIPSecond, src.GeoIPSecond}} {
+	for _, db := range []struct{ role, file string }{{release.RoleGeoIP, src.GeoIP}, {release.RoleGeoIPSecond, src.GeoIPSecond}} {
 		if db.file == "" {
 			continue
 		}
@@ -72,22 +69,19 @@ func (src Source) Read() ([]Part, error) {
 		if err != nil {
 			return nil, fmt.Errorf("location database: %w", err)
 		}
-		parts = append(parts, newPart(db.role, filepath.Base(db.file), data))
+		parts = append(parts, release.NewPart(db.role, filepath.Base(db.file), data))
 	}
 	return parts, nil
 }
 
-// The roles of parts.
-const (
-	roleFile        = "file"
-	roleGeoIP       = "geoip"
-	roleGeoIPSecond = "geoip-second"
-)
-
-func newPart(role, path string, data []byte) Part {
-	sum := sha256.Sum256(data)
-	return Part{Role: role, Path: path, Digest: hex.EncodeToString(sum[:]), Data: data}
+// Candidate implements Origin: the files as they are, unsigned.
+func (src Source) Candidate(context.Context, *release.Release) (Candidate, error) {
+	parts, err := src.Read()
+	return Candidate{Parts: parts}, err
 }
+
+// String names the folder.
+func (src Source) String() string { return src.Dir }
 
 // readDir collects the parts below a directory.
 func readDir(dir fs.FS) (parts []Part, err error) {
@@ -111,7 +105,7 @@ func readDir(dir fs.FS) (parts []Part, err error) {
 		if err != nil {
 			return err
 		}
-		parts = append(parts, newPart(roleFile, name, data))
+		parts = append(parts, release.NewPart(release.RoleFile, name, data))
 		return nil
 	})
 	return parts, err
@@ -133,28 +127,4 @@ func readLimited(dir fs.FS, name string) ([]byte, error) {
 		return nil, fmt.Errorf("%s: %d bytes, at most %d are read", name, info.Size(), MaxFileBytes)
 	}
 	return fs.ReadFile(dir, name)
-}
-
-// manifestVersion starts every manifest. The number after it is the version of what turns records into events: another
-// normaliser can come to another verdict from the same record.
-const manifestVersion = "borderwatch-manifest/v1"
-
-// NormaliserVersion changes whenever decoding or enriching the same record can give another event.
-const NormaliserVersion = 1
-
-// manifest lists the parts by role and path. It does not depend on the order of files, the platform or the time.
-func manifest(parts []Part) []byte {
-	slices.SortFunc(parts, func(a, b Part) int {
-		return strings.Compare(a.Role+"\x00"+a.Path, b.Role+"\x00"+b.Path)
-	})
-	m := fmt.Appendf(nil, "%s\nnormaliser %d\n", manifestVersion, NormaliserVersion)
-	for _, p := range parts {
-		m = fmt.Appendf(m, "%s sha256:%s %d %s\n", p.Role, p.Digest, len(p.Data), p.Path)
-	}
-	return m
-}
-
-func digestOf(manifest []byte) string {
-	sum := sha256.Sum256(manifest)
-	return hex.EncodeToString(sum[:])
 }

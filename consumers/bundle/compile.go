@@ -14,6 +14,8 @@ import (
 	"borderwatch/rules/engine"
 	"borderwatch/rules/lint"
 	"borderwatch/rules/policy"
+	"borderwatch/rules/release"
+	"borderwatch/schemas/access"
 )
 
 // Problems are all that is wrong with a bundle, one line each, with file, line and column.
@@ -25,9 +27,8 @@ func (p Problems) Error() string { return strings.Join(p, "\n") }
 // Compile checks all parts together and makes the bundle. It runs the checks that keep an exception or a group from
 // silencing more than was meant, and the tests in the rule and exception files: one that fails refuses the bundle. The error is of type Problems where files are at fault.
 func Compile(parts []Part) (*Bundle, error) {
-	text := manifest(parts)
 	found := Inspect(parts)
-	b := &Bundle{Digest: digestOf(text), Manifest: text, Parts: parts, Enricher: found.Enricher}
+	b := &Bundle{Digest: release.Digest(parts), Manifest: release.Manifest(parts), Parts: parts, Enricher: found.Enricher}
 	var refused Problems
 	for _, p := range found.Problems {
 		if p.Severity == policy.SeverityError {
@@ -42,8 +43,11 @@ func Compile(parts []Part) (*Bundle, error) {
 	for _, f := range lint.Silencing(found.Set) {
 		refused = append(refused, f.Error())
 	}
-	var err error
-	if b.Engine, err = engine.Compile(found.Set, engine.Options{}); err != nil {
+	options, err := b.readRelease()
+	if err != nil {
+		return nil, Problems{err.Error()}
+	}
+	if b.Engine, err = engine.Compile(found.Set, options); err != nil {
 		return nil, Problems{err.Error()}
 	}
 	for _, result := range engine.RunTests(found.Set) {
@@ -55,6 +59,23 @@ func Compile(parts []Part) (*Bundle, error) {
 		return nil, refused
 	}
 	return b, nil
+}
+
+// readRelease reads the signed statement among the parts, which says since when exceptions are approved. In an unsigned
+// bundle they are so from their first day.
+func (b *Bundle) readRelease() (options engine.Options, err error) {
+	text := release.Signed(b.Parts)
+	if text == nil {
+		return options, nil
+	}
+	if b.Release, err = release.Parse(text); err != nil {
+		return options, err
+	}
+	options.Approved = make(map[string]access.Millis)
+	for id, since := range b.Release.Approved() {
+		options.Approved[id] = access.Millis(since.UnixMilli())
+	}
+	return options, nil
 }
 
 // Inspection is what the files of a bundle say, whether or not a bundle can be made of them: for tools that show people
@@ -77,7 +98,7 @@ func Inspect(parts []Part) *Inspection {
 		docs = append(docs, policy.Document{Path: p.Path, Data: p.Data})
 	}
 	for _, p := range parts {
-		if p.Role == roleFile {
+		if p.Role == release.RoleFile {
 			i.Sources[p.Path] = p.Data
 		}
 	}
@@ -111,10 +132,11 @@ func (i *Inspection) readReferences(parts []Part) {
 	var first, second enrich.Database
 	for _, p := range parts {
 		switch {
-		case p.Role == roleGeoIP:
+		case p.Role == release.RoleGeoIP:
 			first = enrich.Database{Name: p.Path, Data: p.Data}
-		case p.Role == roleGeoIPSecond:
+		case p.Role == release.RoleGeoIPSecond:
 			second = enrich.Database{Name: p.Path, Data: p.Data}
+		case p.Role == release.RoleSigned:
 		case isYAML(p.Path):
 			docs = append(docs, enrich.Document{Path: p.Path, Data: p.Data})
 		default:
@@ -134,7 +156,7 @@ func (i *Inspection) readReferences(parts []Part) {
 
 func documents(parts []Part) (docs []Part) {
 	for _, p := range parts {
-		if p.Role == roleFile && isYAML(p.Path) {
+		if p.Role == release.RoleFile && isYAML(p.Path) {
 			docs = append(docs, p)
 		}
 	}

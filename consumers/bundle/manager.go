@@ -5,51 +5,106 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"strconv"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"borderwatch/rules/release"
 )
 
-// Archive keeps bundles by digest for as long as events that name them. Inserting what is there already changes nothing.
-type Archive interface {
-	InsertBundle(ctx context.Context, digest, manifest string, parts map[string][]byte) error
-	BundleManifest(ctx context.Context, digest string) (string, bool, error)
-	BundlePart(ctx context.Context, digest string) ([]byte, bool, error)
+// History tells what judged before this process.
+type History interface {
+	// LastBundle returns the digest of the bundle that was the last to judge anything, false where nothing was judged.
+	LastBundle(ctx context.Context) (string, bool, error)
 }
 
-// Manager holds the bundle in force and replaces it when its source changes. A bad source leaves the old bundle in
-// force: there is never a moment without rules.
+// Manager holds the bundle in force and replaces it when its origin changes. A bad one leaves the old bundle in force:
+// there is never a moment without rules.
 type Manager struct {
-	source  Source
+	origin  Origin
 	archive Archive
 	log     *slog.Logger
-	// OnChange is told of every bundle that comes into force, and of the one in force when a refused source is mended;
-	// OnRefusal of every source that is refused. They may be nil and are set before Run.
+	// OnChange is told of every bundle that comes into force, and of the one in force when a refused origin is mended;
+	// OnRefusal of every bundle that is refused. They may be nil and are set before Start, as all that follows.
 	OnChange  func(*Bundle)
 	OnRefusal func(error)
+	// OnActivate is asked before a bundle comes into force; its error keeps the old one. It records the activation.
+	OnActivate func(context.Context, *Bundle) error
+	// Policy says who must have signed. Nil takes unsigned bundles.
+	Policy *release.Policy
+	// History, where set, gives a process that finds a bad bundle at its start the one that judged last.
+	History History
 
 	current atomic.Pointer[Bundle]
 
 	mu      sync.Mutex
 	recent  []*Bundle // the last few, newest last, for batches that have to be made again
-	refused string    // why the source was refused last, so that it is told once
+	refused string    // why the origin was refused last, so that it is told once
 }
 
 // keepRecent is how many bundles stay compiled in memory: each holds its location databases.
 const keepRecent = 3
 
-// NewManager returns a manager of a source. Start has to be called before Current.
-func NewManager(source Source, archive Archive, log *slog.Logger) *Manager {
-	return &Manager{source: source, archive: archive, log: log}
+// NewManager returns a manager of what comes from origin. Start has to be called before Current.
+func NewManager(origin Origin, archive Archive, log *slog.Logger) *Manager {
+	return &Manager{origin: origin, archive: archive, log: log}
 }
 
-// Start loads the first bundle. Without a good one nothing can be judged, so its error ends the process.
+// Start puts the first bundle in force: that of the origin, or where it is bad the one that judged last. Without a good
+// one nothing can be judged, so its error ends the process.
 func (m *Manager) Start(ctx context.Context) error {
-	b, err := Load(m.source)
+	last, err := m.last(ctx)
 	if err != nil {
-		return fmt.Errorf("the bundle in %s is not fit for use, and without one nothing can be judged (borderwatch rules check shows all that is wrong):\n%w", m.source.Dir, err)
+		return err
+	}
+	bad := m.replace(ctx, last)
+	if bad == nil || ctx.Err() != nil {
+		return bad
+	}
+	unfit := fmt.Errorf("the bundle in %s is not fit for use, and without one nothing can be judged (borderwatch rules check shows all that is wrong):\n%w", m.origin, bad)
+	if last.digest == "" {
+		return unfit
+	}
+	if err := m.fallBack(ctx, last); err != nil {
+		return fmt.Errorf("%w\nthe one that judged last cannot take its place: %w", unfit, err)
+	}
+	m.refuse(bad)
+	return nil
+}
+
+// predecessor is what a bundle replaces.
+type predecessor struct {
+	digest  string           // "" where there is none
+	release *release.Release // nil where it is unsigned
+	started bool             // it is in force in this process
+}
+
+// last finds what judged before this process.
+func (m *Manager) last(ctx context.Context) (p predecessor, err error) {
+	if m.History == nil {
+		return p, nil
+	}
+	digest, ok, err := m.History.LastBundle(ctx)
+	if err != nil || !ok {
+		return p, err
+	}
+	signed, err := FetchRelease(ctx, m.archive, digest)
+	if errors.Is(err, ErrLost) {
+		m.log.Error("the bundle that judged last is not in the archive as it was", "digest", digest, "error", err)
+		return p, nil
+	}
+	return predecessor{digest: digest, release: signed}, err
+}
+
+// fallBack puts the bundle in force that judged last. It was live before, so its age does not matter; its signatures do.
+func (m *Manager) fallBack(ctx context.Context, last predecessor) error {
+	parts, err := FetchParts(ctx, m.archive, last.digest)
+	if err != nil {
+		return err
+	}
+	b, err := m.accept(ctx, Candidate{Parts: release.Content(parts), Signed: release.Signed(parts)}, last)
+	if err != nil {
+		return err
 	}
 	return m.activate(ctx, b)
 }
@@ -57,14 +112,17 @@ func (m *Manager) Start(ctx context.Context) error {
 // Current returns the bundle in force.
 func (m *Manager) Current() *Bundle { return m.current.Load() }
 
-// Refused reports whether the source as it is now is not fit for use, so that an older bundle judges.
-func (m *Manager) Refused() bool {
+// Refused reports whether the origin as it is now is not fit for use, so that an older bundle judges.
+func (m *Manager) Refused() bool { return m.Refusal() != "" }
+
+// Refusal says why the origin as it is now was refused, "" where it is in force.
+func (m *Manager) Refusal() string {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.refused != ""
+	return m.refused
 }
 
-// Run looks at the source every interval until ctx ends.
+// Run looks at the origin every interval until ctx ends.
 func (m *Manager) Run(ctx context.Context, interval time.Duration) error {
 	tick := time.NewTicker(interval)
 	defer tick.Stop()
@@ -78,38 +136,84 @@ func (m *Manager) Run(ctx context.Context, interval time.Duration) error {
 	}
 }
 
-// Reload puts the source's bundle in force if it changed and is good. It reports whether the source is good.
+// Reload puts the origin's bundle in force if it changed and is good. It reports whether it is good.
 func (m *Manager) Reload(ctx context.Context) error {
 	before := m.Current()
-	err := m.reload(ctx)
-	if err != nil && m.setRefused(err.Error()) {
-		m.log.Error("the bundle was refused, the old one stays in force", "in_force", m.Current().Digest, "error", err)
-		if m.OnRefusal != nil {
-			m.OnRefusal(err)
-		}
+	err := m.replace(ctx, predecessor{digest: before.Digest, release: before.Release, started: true})
+	if err != nil && ctx.Err() == nil {
+		m.refuse(err)
 	}
 	if err == nil && m.setRefused("") && m.Current() == before && m.OnChange != nil {
-		m.OnChange(before) // mended: what judges is again what the folder says
+		m.OnChange(before) // mended: what judges is again what the origin says
 	}
 	return err
 }
 
-func (m *Manager) reload(ctx context.Context) error {
-	parts, err := m.source.Read()
+// refuse tells once that the origin's bundle is not in force.
+func (m *Manager) refuse(err error) {
+	if !m.setRefused(err.Error()) {
+		return
+	}
+	m.log.Error("the bundle was refused, the old one stays in force", "in_force", m.Current().Digest, "error", err)
+	if m.OnRefusal != nil {
+		m.OnRefusal(err)
+	}
+}
+
+// replace puts the origin's bundle in the place of another, where it differs.
+func (m *Manager) replace(ctx context.Context, old predecessor) error {
+	candidate, err := m.origin.Candidate(ctx, old.release)
 	if err != nil {
 		return err
 	}
-	if digestOf(manifest(parts)) == m.Current().Digest {
+	if old.started && release.Digest(candidate.all()) == old.digest {
 		return nil
 	}
-	b, err := Compile(parts)
+	b, err := m.accept(ctx, candidate, old)
 	if err != nil {
 		return err
 	}
 	return m.activate(ctx, b)
 }
 
-// setRefused remembers why the source was refused last, "" where it was not, and reports whether that is news.
+// accept checks signatures, where there is a policy, and then everything else.
+func (m *Manager) accept(ctx context.Context, c Candidate, old predecessor) (*Bundle, error) {
+	parts := c.all()
+	var signers []release.Signer
+	if m.Policy != nil {
+		at := release.Context{Now: time.Now(), Live: old.release}
+		if release.Digest(parts) == old.digest {
+			at = release.Context{} // it was live before
+		}
+		var err error
+		if signers, err = m.verify(ctx, c, at); err != nil {
+			return nil, err
+		}
+	}
+	b, err := Compile(parts)
+	if err != nil {
+		return nil, err
+	}
+	b.Signers = signers
+	return b, nil
+}
+
+// errUnsigned refuses a bundle without signatures.
+var errUnsigned = errors.New("nobody has signed it")
+
+func (m *Manager) verify(ctx context.Context, c Candidate, at release.Context) ([]release.Signer, error) {
+	if c.Signed == nil {
+		return nil, errUnsigned
+	}
+	signed, err := release.Parse(c.Signed)
+	if err != nil {
+		return nil, err
+	}
+	at.Base = func(content string) ([]Part, error) { return FetchParts(ctx, m.archive, content) }
+	return m.Policy.Verify(c.Parts, signed, at)
+}
+
+// setRefused remembers why the origin was refused last, "" where it was not, and reports whether that is news.
 func (m *Manager) setRefused(why string) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -121,16 +225,17 @@ func (m *Manager) setRefused(why string) bool {
 // activate archives a bundle and puts it in force, in this order: a verdict must never name a bundle that cannot be
 // found.
 func (m *Manager) activate(ctx context.Context, b *Bundle) error {
-	parts := make(map[string][]byte, len(b.Parts))
-	for _, p := range b.Parts {
-		parts[p.Digest] = p.Data
+	if err := Keep(ctx, m.archive, b.Parts); err != nil {
+		return err
 	}
-	if err := m.archive.InsertBundle(ctx, b.Digest, string(b.Manifest), parts); err != nil {
-		return fmt.Errorf("keep bundle %s: %w", b.Digest, err)
+	if m.OnActivate != nil {
+		if err := m.OnActivate(ctx, b); err != nil {
+			return fmt.Errorf("record the activation of bundle %s: %w", b.Digest, err)
+		}
 	}
 	m.remember(b)
 	m.current.Store(b)
-	m.log.Info("bundle in force", "digest", b.Digest, "rules", len(b.Engine.Rules()), "warnings", len(b.Warnings))
+	m.log.Info("bundle in force", "digest", b.Digest, "signatures", b.Signatures(), "rules", len(b.Engine.Rules()), "warnings", len(b.Warnings))
 	for _, warning := range b.Warnings[:min(len(b.Warnings), maxWarnings)] {
 		m.log.Warn("bundle", "warning", warning)
 	}
@@ -138,6 +243,24 @@ func (m *Manager) activate(ctx context.Context, b *Bundle) error {
 		m.OnChange(b)
 	}
 	return nil
+}
+
+// The ways in which a bundle in force is signed.
+const (
+	Unsigned          = "unsigned"
+	SignedDevelopment = "development"
+	SignedByPolicy    = "signed"
+)
+
+// Signatures says how the bundle in force is signed.
+func (b *Bundle) Signatures() string {
+	switch {
+	case len(b.Signers) == 0:
+		return Unsigned
+	case b.Signers[0].Role == SignedDevelopment:
+		return SignedDevelopment
+	}
+	return SignedByPolicy
 }
 
 // maxWarnings is how many warnings of a bundle are logged; borderwatch rules check shows all.
@@ -174,57 +297,4 @@ func (m *Manager) remember(b *Bundle) {
 		m.recent = append(m.recent[:0], m.recent[1:]...)
 	}
 	m.recent = append(m.recent, b)
-}
-
-// ErrLost says that a bundle is not in the archive as it was, or that this build cannot use it: asking again does not help.
-var ErrLost = errors.New("the bundle cannot be had again")
-
-// Fetch reads a bundle from the archive and checks every byte against its digest. Errors other than ErrLost are the
-// archive's own and may pass.
-func Fetch(ctx context.Context, archive Archive, digest string) (*Bundle, error) {
-	text, ok, err := archive.BundleManifest(ctx, digest)
-	if err != nil {
-		return nil, fmt.Errorf("bundle %s: %w", digest, err)
-	}
-	if !ok || digestOf([]byte(text)) != digest {
-		return nil, fmt.Errorf("%w: %s is not in the archive, or under another digest", ErrLost, digest)
-	}
-	parts, err := parseManifest(text)
-	if err != nil {
-		return nil, fmt.Errorf("%w: %s: %w", ErrLost, digest, err)
-	}
-	for i := range parts {
-		data, ok, err := archive.BundlePart(ctx, parts[i].Digest)
-		if err != nil {
-			return nil, fmt.Errorf("bundle %s: %s: %w", digest, parts[i].Path, err)
-		}
-		if got := newPart("", "", data).Digest; !ok || got != parts[i].Digest {
-			return nil, fmt.Errorf("%w: %s: %s is not in the archive, or with other bytes", ErrLost, digest, parts[i].Path)
-		}
-		parts[i].Data = data
-	}
-	b, err := Compile(parts)
-	if err != nil {
-		return nil, fmt.Errorf("%w: %s: %w", ErrLost, digest, err)
-	}
-	return b, nil
-}
-
-// parseManifest reads what manifest wrote.
-func parseManifest(text string) (parts []Part, err error) {
-	lines := strings.Split(strings.TrimSuffix(text, "\n"), "\n")
-	if len(lines) < 2 || lines[0] != manifestVersion {
-		return nil, fmt.Errorf("manifest line 1: not %s", manifestVersion)
-	}
-	if want := "normaliser " + strconv.Itoa(NormaliserVersion); lines[1] != want {
-		return nil, fmt.Errorf("manifest line 2: %q, this build has %q and cannot judge as that one did", lines[1], want)
-	}
-	for i, line := range lines[2:] {
-		fields := strings.SplitN(line, " ", 4)
-		if len(fields) != 4 {
-			return nil, fmt.Errorf("manifest line %d: want role, digest, size and path", i+3)
-		}
-		parts = append(parts, Part{Role: fields[0], Digest: strings.TrimPrefix(fields[1], "sha256:"), Path: fields[3]})
-	}
-	return parts, nil
 }
