@@ -107,6 +107,9 @@ func startChild(log, kind string, args ...string) (*process, error) {
 	defer out.Close()
 	cmd := exec.Command(exe, append([]string{childArg, kind}, args...)...)
 	cmd.Stdout, cmd.Stderr = out, out
+	if kind == kindClickHouse {
+		cmd.Env = append(cmd.Environ(), allocatorEnv)
+	}
 	ownGroup(cmd)
 	return launch(cmd, log)
 }
