@@ -166,6 +166,7 @@ var nativeRefusals = []struct {
 	{"computed place", with(`"location.country":"DE"`), decode.CodeComputed, "location.country"},
 	{"computed verdict", with(`"location":{"verdict":"agree"}`), decode.CodeComputed, "location.verdict"},
 	{"computed, not a field", with(`"location":{"city":"Bonn"}`), decode.CodeComputed, "location"},
+	{"computed arrival", with(`"source.arrival":"prompt"`), decode.CodeComputed, "source.arrival"},
 	{"computed network", with(`"network":{"asn":64496}`), decode.CodeComputed, "network.asn"},
 	{"computed organisation", with(`"network.org":"x"`), decode.CodeComputed, "network.org"},
 	{"hostile name of a computed field", with(`"network.\u001b[31m":1`), decode.CodeComputed, "network"},

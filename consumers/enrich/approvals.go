@@ -35,14 +35,14 @@ func (b *builder) readApprovals(o object) {
 
 // approve judges the approval an event refers to. One past its end, without an end, of another actor or scope, or not
 // in the file is refused; without a file the source's word stands as asserted, as far as it has an end.
-func (e *Enricher) approve(ev *access.Event) {
+func (e *Enricher) approve(ev *access.Event, t access.Millis) {
 	a := &ev.Approval
 	if a.ID == "" && a.Scope == "" && a.ValidUntil == 0 {
 		a.State = access.ApprovalNone
 		return
 	}
 	a.State = access.ApprovalRefused
-	if a.ValidUntil != 0 && a.ValidUntil < ev.Time {
+	if a.ValidUntil != 0 && a.ValidUntil < t {
 		return
 	}
 	if !e.haveApprovals {
@@ -51,7 +51,7 @@ func (e *Enricher) approve(ev *access.Event) {
 		}
 		return
 	}
-	if entry := at(e.approvals.exact[a.ID], ev.Time); entry != nil && entry.covers(ev) {
+	if entry := at(e.approvals.exact[a.ID], t); entry != nil && entry.covers(ev) {
 		a.State = access.ApprovalConfirmed
 	}
 }

@@ -37,24 +37,27 @@ func (e *Enricher) Enrich(ev *access.Event) {
 }
 
 // Enrich completes ev in place: roster, catalogue, approval, network and location. Calling it again gives the same.
-func (w *Worker) Enrich(ev *access.Event) {
+func (w *Worker) Enrich(ev *access.Event) { w.EnrichAt(ev, ev.Time) }
+
+// EnrichAt completes ev by what the reference files say of the time t.
+func (w *Worker) EnrichAt(ev *access.Event, t access.Millis) {
 	e := w.enricher
-	person := e.people.find(ev.Actor.ID, ev.Time)
-	e.addPerson(ev, person)
-	e.addDatasets(ev)
-	e.approve(ev)
-	o := w.origin(ev.Source.Address, ev.Time)
+	person := e.people.find(ev.Actor.ID, t)
+	e.addPerson(ev, person, t)
+	e.addDatasets(ev, t)
+	e.approve(ev, t)
+	o := w.origin(ev.Source.Address, t)
 	ev.Network = access.Network{ASN: o.asn, Org: o.org, Kind: o.kind}
 	var client *origin
 	if ev.Presence.ClientAddress != "" {
-		c := w.origin(ev.Presence.ClientAddress, ev.Time)
+		c := w.origin(ev.Presence.ClientAddress, t)
 		client = &c
 	}
 	e.locate(ev, person, &o, client)
 }
 
 // addPerson writes what the roster says of the actor, and where his employer is established.
-func (e *Enricher) addPerson(ev *access.Event, p *Person) {
+func (e *Enricher) addPerson(ev *access.Event, p *Person, t access.Millis) {
 	a := &ev.Actor
 	a.Groups = a.Groups[:len(a.Groups)-a.GroupsAdded]
 	a.GroupsAdded, a.KindRef, a.EmployerEntityRef, a.EmployerCountryRef, a.HomeCountryRef = 0, 0, "", 0, 0
@@ -62,7 +65,7 @@ func (e *Enricher) addPerson(ev *access.Event, p *Person) {
 	employer := a.EmployerEntity
 	if p != nil {
 		a.KindRef, a.EmployerEntityRef, a.HomeCountryRef = p.Kind, p.Employer, p.Home
-		a.CoveredPersonRef, a.EmploymentRef = p.CoveredAt(ev.Time), p.EmploymentAt(ev.Time)
+		a.CoveredPersonRef, a.EmploymentRef = p.CoveredAt(t), p.EmploymentAt(t)
 		a.Groups, a.GroupsAdded = append(a.Groups, p.Groups...), len(p.Groups)
 		if p.Employer != "" {
 			employer = p.Employer
@@ -71,13 +74,13 @@ func (e *Enricher) addPerson(ev *access.Event, p *Person) {
 	if employer == "" {
 		return
 	}
-	if entity := at(e.entities.exact[employer], ev.Time); entity != nil {
+	if entity := at(e.entities.exact[employer], t); entity != nil {
 		a.EmployerCountryRef = entity.Country
 	}
 }
 
 // addDatasets writes what the catalogue says of each data set. The exporter is that of the first that has one.
-func (e *Enricher) addDatasets(ev *access.Event) {
+func (e *Enricher) addDatasets(ev *access.Event, t access.Millis) {
 	ev.Data.ExporterEntityRef = ""
 	for i := range ev.Data.Items {
 		item := &ev.Data.Items[i]
@@ -85,7 +88,7 @@ func (e *Enricher) addDatasets(ev *access.Event) {
 		if item.Dataset == "" || item.Dataset == access.DatasetNone {
 			continue
 		}
-		d := e.datasets.find(item.Dataset, ev.Time)
+		d := e.datasets.find(item.Dataset, t)
 		if d == nil {
 			continue
 		}

@@ -26,6 +26,7 @@ type judge struct {
 
 	record  decode.Record
 	event   access.Event
+	arrived access.Event // copy of a late or early event, completed as of its arrival
 	verdict alert.Verdict
 	scratch []byte
 	headers []store.Header
@@ -107,10 +108,14 @@ func (j *judge) one(b *batch, r *kafka.Record) {
 	content, j.scratch = j.event.ContentDigest(j.scratch)
 	t = j.lap(timed, t, stageDecode)
 
-	j.worker.Enrich(&j.event)
+	far := j.enrich()
 	t = j.lap(timed, t, stageEnrich)
 
-	b.bundle.Engine.Evaluate(&j.event, content, &j.verdict)
+	if far {
+		b.bundle.Engine.EvaluateLate(&j.event, &j.arrived, content, &j.verdict)
+	} else {
+		b.bundle.Engine.Evaluate(&j.event, content, &j.verdict)
+	}
 	j.scratch = j.verdict.AppendCanonical(j.scratch[:0])
 	b.judged.Write(j.scratch)
 	t = j.lap(timed, t, stageEvaluate)
@@ -121,6 +126,17 @@ func (j *judge) one(b *batch, r *kafka.Record) {
 	b.counts.alerts += int64(len(j.verdict.Alerts))
 	j.lap(timed, t, stageColumns)
 	j.metrics.judged(j.counts(feed), &j.event, &j.verdict, feed.decoder.Extra())
+}
+
+// enrich completes the event, and a copy as of its Kafka timestamp where its own time is far from that.
+func (j *judge) enrich() (far bool) {
+	arrival := j.event.Arrival()
+	if far = arrival == access.ArrivalLate || arrival == access.ArrivalEarly; far {
+		j.event.CopyTo(&j.arrived)
+		j.worker.EnrichAt(&j.arrived, j.event.Kafka.Timestamp)
+	}
+	j.worker.Enrich(&j.event)
+	return far
 }
 
 // quarantine keeps a record that cannot be decoded, with its bytes and the reason, in the dead letters.

@@ -108,7 +108,7 @@ func runCase(c *compiler, base *Engine, source *policy.Rule, x *policy.Exception
 // EventOf builds the event of a test. A given country means that the evidence agrees, several mean a conflict, `unknown`
 // or none that nothing is known; location.verdict, .expected and .confidence may say otherwise, where confidence low
 // stands for an address alone that databases disagree about. An approval counts as in force until its valid_until and
-// needs one. The Kafka timestamp is the event's time.
+// needs one. The Kafka timestamp is the event's time, or as far from it as source.arrival says.
 func EventOf(t *policy.EventText) (*access.Event, error) {
 	ev := new(access.Event)
 	ev.Reset()
@@ -134,7 +134,7 @@ func EventOf(t *policy.EventText) (*access.Event, error) {
 			ev.Approval.State = access.ApprovalRefused
 		}
 	}
-	ev.Kafka.Timestamp = ev.Time
+	setArrival(ev, t.Find(access.FieldArrival))
 	return ev, nil
 }
 
@@ -163,6 +163,22 @@ func setFields(ev *access.Event, fields []policy.FieldText, item int) error {
 		}
 	}
 	return nil
+}
+
+// setArrival chooses a Kafka timestamp.
+func setArrival(ev *access.Event, f *policy.FieldText) {
+	ev.Kafka.Timestamp = ev.Time
+	if f == nil {
+		return
+	}
+	switch access.Arrival(word(f)) {
+	case access.ArrivalLate:
+		ev.Kafka.Timestamp += 2 * access.ArrivalTolerance
+	case access.ArrivalEarly:
+		ev.Kafka.Timestamp -= 2 * access.ArrivalTolerance
+	case access.ArrivalUnknown:
+		ev.Kafka.Timestamp = -1
+	}
 }
 
 // setPlace sets the computed fields.

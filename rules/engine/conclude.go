@@ -51,7 +51,7 @@ func byRule(a, b alert.Item) int {
 
 func (j *judgement) item(r *rule, m *alert.Match) alert.Item {
 	a := alert.Item{RuleID: r.id, Outcome: m.Outcome, Severity: m.Severity, Shadow: m.Shadow, DataItem: m.DataItem, Rules: r.self}
-	if r.kind.AboutPlace() {
+	if r.kind.MakesGaps() {
 		a.CaseKind = alert.CaseGap
 	}
 	if m.Outcome == alert.Suppressed {

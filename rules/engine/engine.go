@@ -5,7 +5,6 @@ package engine
 
 import (
 	"errors"
-	"time"
 
 	"borderwatch/rules/policy"
 	"borderwatch/schemas/access"
@@ -17,12 +16,7 @@ type Options struct {
 	// Approved gives, per exception id, the time at which the bundle with its last approval was activated: the exception
 	// is not in force before. An exception that is not in it is in force from its valid_from.
 	Approved map[string]access.Millis
-	// MaxSkew is how far an event's own time and its Kafka timestamp may lie apart for an exception to apply: 24 hours
-	// where zero.
-	MaxSkew time.Duration
 }
-
-const defaultSkew = 24 * time.Hour
 
 // ErrNoActiveRule is returned for a set in which no rule is active: there is never a moment without rules.
 var ErrNoActiveRule = errors.New("no rule is active: a bundle without an active rule is refused")

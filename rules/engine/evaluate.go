@@ -13,21 +13,35 @@ import (
 // the event, so it outlives the event.
 func (e *Engine) Evaluate(ev *access.Event, content access.Digest, out *alert.Verdict) {
 	j := judgement{engine: e, ev: ev, content: content, day: policy.DayOf(ev.Time), out: out}
-	if !j.rules() {
-		j.rulesOneByOne()
-	}
-	if len(out.Matched) > 0 {
-		j.conclude()
-	}
+	j.run()
+}
+
+// EvaluateLate judges an event that arrived late or early. Its own time is the source's word, and what groups and
+// reference files said at that time may be more lenient than what they said when it arrived: both stay open. ev is
+// completed as of its own time, arrived is the same event completed as of its Kafka timestamp. A rule that only the
+// latter meets answers unknown, for want of a time that can be relied on; none is answered more mildly than ev alone is.
+func (e *Engine) EvaluateLate(ev, arrived *access.Event, content access.Digest, out *alert.Verdict) {
+	j := judgement{engine: e, ev: ev, arrived: arrived, content: content, day: policy.DayOf(ev.Time), out: out}
+	j.run()
 }
 
 // judgement is the work on one event.
 type judgement struct {
 	engine  *Engine
 	ev      *access.Event
+	arrived *access.Event // of a late or early event: as of its Kafka timestamp; nil for others
 	content access.Digest
 	day     policy.Day
 	out     *alert.Verdict
+}
+
+func (j *judgement) run() {
+	if !j.rules() {
+		j.rulesOneByOne()
+	}
+	if len(j.out.Matched) > 0 {
+		j.conclude()
+	}
 }
 
 // rules judges all rules that the filter leaves, false where one of them panicked.
@@ -38,9 +52,9 @@ func (j *judgement) rules() (ok bool) {
 			recover() // rulesOneByOne finds out which rule it was
 		}
 	}()
-	if len(j.ev.Data.Items) != 1 {
+	if len(j.ev.Data.Items) != 1 || j.arrived != nil {
 		for _, r := range j.engine.rules {
-			j.record(r, r.judge(j.ev, j.day))
+			j.record(r, j.finding(r, (*rule).judge))
 		}
 		return true
 	}
@@ -58,8 +72,31 @@ func (j *judgement) rules() (ok bool) {
 func (j *judgement) rulesOneByOne() {
 	j.out.Reset()
 	for _, r := range j.engine.rules {
-		j.record(r, r.judgeSafely(j.ev, j.day))
+		j.record(r, j.finding(r, (*rule).judgeSafely))
 	}
+}
+
+// finding judges the event by one rule, at both its times where those lie apart.
+func (j *judgement) finding(r *rule, judge func(*rule, *access.Event, policy.Day) finding) finding {
+	own := judge(r, j.ev, j.day)
+	if j.arrived == nil {
+		return own
+	}
+	return r.atBothTimes(own, judge(r, j.arrived, policy.DayOf(j.ev.Kafka.Timestamp)))
+}
+
+// atBothTimes joins what a rule says of an event at its own time and at that of its arrival, as a condition is judged
+// over the countries that stay open: what only one of the times says is unknown, unless it is the event's own.
+func (r *rule) atBothTimes(own, arrived finding) finding {
+	switch {
+	case arrived.outcome <= alert.Suppressed || own.outcome >= alert.Unknown:
+		return own
+	case arrived.outcome == alert.Error:
+		return arrived
+	case r.ignore:
+		return own
+	}
+	return finding{outcome: alert.Unknown, item: arrived.item, missing: arrived.missing.With(access.FieldArrival)}
 }
 
 // finding is what one rule says of an event.

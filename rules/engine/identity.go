@@ -63,7 +63,7 @@ func (j *judgement) identify(a *alert.Item) {
 
 	b = encoder(room[:0]).text(caseVersion)
 	if a.CaseKind == alert.CaseGap {
-		b = b.text(j.ev.Source.Feed).text(dataItem(j.ev, a.DataItem).System).text(gapReason(j.ev, a)).number(uint64(a.Severity))
+		b = b.text(j.ev.Source.Feed).text(dataItem(j.ev, a.DataItem).System).text(gapReason(j.ev, a, j.late(a))).number(uint64(a.Severity))
 	} else {
 		b = b.text(a.RuleID).text(j.ev.Actor.ID)
 		for _, word := range j.ev.Location.Candidates {
@@ -73,16 +73,24 @@ func (j *judgement) identify(a *alert.Item) {
 	a.Case = append(b, shadowByte(a.Shadow)).digest()
 }
 
+// late reports whether the alert is about when the event arrived, so that the place is no part of its case.
+func (j *judgement) late(a *alert.Item) bool {
+	r := j.engine.byID[a.RuleID]
+	return r != nil && r.kind == policy.KindLateArrival
+}
+
 // gapReason says what the members of a gap case have in common: what has to be mended first. As long as nobody has said
 // whose data it is or how grave, the catalogue has to be, and neither who nor where decides anything; else the finding
 // about the place where the place is part of it, and the files or feeds that would cure the rest. It does not go down to
 // single fields: which of them a rule misses depends on the action, and one unlisted data store would open a case for
 // each. Whoever hides behind an anonymiser does so on purpose and stays apart from mere gaps.
-func gapReason(ev *access.Event, a *alert.Item) string {
+func gapReason(ev *access.Event, a *alert.Item, late bool) string {
 	reason, missing := "", a.Missing
 	switch {
 	case a.RuleID == alert.UnknownRule && missing&uncatalogued != 0:
 		return cureCatalogue + anonymised(ev)
+	case late:
+		reason = "arrival/" + ev.Arrival().String()
 	case a.RuleID != alert.UnknownRule || missing&placeFields != 0:
 		reason = ev.Location.Verdict.String() + "/" + ev.Location.Reason
 	}

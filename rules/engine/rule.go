@@ -3,7 +3,6 @@ package engine
 import (
 	"cmp"
 	"slices"
-	"time"
 
 	"borderwatch/rules/policy"
 	"borderwatch/schemas/access"
@@ -34,7 +33,6 @@ type exception struct {
 	name        alert.Exception
 	source      *policy.Exception
 	from, until access.Millis // from inclusive, until exclusive
-	skew        access.Millis
 	single      bool
 	when        []condition
 }
@@ -118,7 +116,6 @@ func (c *compiler) exception(source *policy.Exception, opt Options) exception {
 	x := exception{
 		name: alert.Exception{ID: source.ID, Ticket: source.Ticket}, source: source, single: source.Evidence == policy.EvidenceSingle,
 		from: max(source.ValidFrom.Start(), opt.Approved[source.ID]), until: (source.ValidUntil + 1).Start(),
-		skew: access.Millis(cmp.Or(opt.MaxSkew, defaultSkew) / time.Millisecond),
 	}
 	for i := range source.When {
 		x.when = append(x.when, c.condition(&source.When[i]))
@@ -126,11 +123,10 @@ func (c *compiler) exception(source *policy.Exception, opt Options) exception {
 	return x
 }
 
-// inForce reports whether the exception covers the event's time. An event whose own clock and Kafka's lie far apart is
-// covered by none, so that a wrong clock cannot reach into an old exception.
+// inForce reports whether the exception covers the event's time. An event that arrived late or early is covered by none,
+// so that a wrong clock cannot reach into an old exception.
 func (x *exception) inForce(ev *access.Event) bool {
-	skew := ev.Time - ev.Kafka.Timestamp
-	return x.from <= ev.Time && ev.Time < x.until && -x.skew <= skew && skew <= x.skew
+	return x.from <= ev.Time && ev.Time < x.until && ev.Arrival() == access.ArrivalPrompt
 }
 
 // placeShown reports whether the event's place has the evidence that the exception asks for.

@@ -28,6 +28,7 @@ const (
 	slotVerdict
 	slotExpected
 	slotPlaceMissing
+	slotArrival
 	slotCount
 )
 
@@ -64,6 +65,8 @@ func slotOf(f access.Field) (uint8, bool) {
 		return slotVerdict, true
 	case access.FieldLocationExpected:
 		return slotExpected, true
+	case access.FieldArrival:
+		return slotArrival, true
 	}
 	return 0, false
 }
@@ -85,6 +88,7 @@ func (s *snapshot) take(ev *access.Event) {
 	s[slotNetwork] = 1 << ev.Network.Kind // unknown is an ordinary value of this and the next
 	s[slotVerdict] = 1 << ev.Location.Verdict
 	s[slotExpected] = openWord(uint8(ev.Location.Expected), 0)
+	s[slotArrival] = openWord(uint8(ev.Arrival()), 0)
 	s[slotPlaceMissing] = 1
 	if open(&ev.Location.Candidates) {
 		s[slotPlaceMissing] = 2

@@ -35,9 +35,10 @@ const (
 	KindUnknownLocation
 	KindMissingApproval
 	KindSystemTransfer
+	KindLateArrival
 )
 
-var kindWords = []string{"policy", "location_conflict", "anonymiser", "unknown_location", "missing_approval", "system_transfer"}
+var kindWords = []string{"policy", "location_conflict", "anonymiser", "unknown_location", "missing_approval", "system_transfer", "late_arrival"}
 
 // statefulKinds need more than one event and have no place in a stateless rule.
 var statefulKinds = []string{"first_seen", "volume", "impossible_travel", "dormant", "gap"}
@@ -49,6 +50,10 @@ func (k Kind) String() string { return kindWords[k] }
 func (k Kind) AboutPlace() bool {
 	return k == KindLocationConflict || k == KindAnonymiser || k == KindUnknownLocation
 }
+
+// MakesGaps reports whether alerts of the kind make gap cases, which are of a feed and a data system, not of a person:
+// those about the place, and those about the time, of which a backfill brings thousands at once.
+func (k Kind) MakesGaps() bool { return k.AboutPlace() || k == KindLateArrival }
 
 // AboutData reports whether the kind answers none on an operation that touches no user data (dataset `none`).
 func (k Kind) AboutData() bool { return !k.AboutPlace() }
@@ -69,6 +74,8 @@ func (k Kind) Implied() []Condition {
 			wordCondition(access.FieldActorKind, "service", "system"),
 			wordCondition(access.FieldAction, "copy", "replicate", "export"),
 		}
+	case KindLateArrival:
+		return []Condition{wordCondition(access.FieldArrival, "late", "early")}
 	}
 	return nil
 }

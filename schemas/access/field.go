@@ -55,7 +55,8 @@ const (
 	FieldMechanism
 	FieldGatewayID
 	FieldGatewayDecision
-	FieldCount // number of fields, not a field
+	FieldArrival // last, since a field's number is part of every content digest
+	FieldCount   // number of fields, not a field
 )
 
 // Type is the type of a field's value.
@@ -145,6 +146,7 @@ var fields = [FieldCount]Info{
 	FieldMechanism:            {Name: "transfer.mechanism", Type: Word, Vocabulary: Mechanisms},
 	FieldGatewayID:            {Name: "gateway.id", Type: Text, Need: Key},
 	FieldGatewayDecision:      {Name: "gateway.decision", Type: Word, Need: Key, Vocabulary: Decisions},
+	FieldArrival:              {Name: "source.arrival", Type: Word, Need: Computed, Vocabulary: Arrivals},
 }
 
 var fieldByName = func() map[string]Field {

@@ -33,6 +33,8 @@ func (e *Event) WordOf(f Field, item int) (value, reference uint8) {
 		return uint8(e.Mechanism), 0
 	case FieldGatewayDecision:
 		return uint8(e.Gateway.Decision), 0
+	case FieldArrival:
+		return uint8(e.Arrival()), 0
 	}
 	return 0, 0
 }

@@ -8,7 +8,7 @@ var meanings = [access.FieldCount]string{
 	access.FieldEventID:              "Names the access within its source for good: a second record with the same id is a copy, or a reuse that is reported.",
 	access.FieldTime:                 "When the access happened, 1970 to 2261, with an offset or Z. Finer parts than milliseconds are cut off.",
 	access.FieldSourceFeed:           "The feed the record comes from.",
-	access.FieldSourceSeq:            "The feed's own running number; kept with the event, so that gaps and repeats can be found; nothing reports them yet.",
+	access.FieldSourceSeq:            "The feed's own running number; kept with the event, and gaps and repeats in it are reported.",
 	access.FieldSourceIP:             "The address the actor came from, as it was seen, or the name of the cloud service that called. An address that does not parse is kept and means unknown.",
 	access.FieldActorID:              "Who opened the data: a person's or service's stable id, a role or an account. Not the name of one session.",
 	access.FieldActorKind:            "What stands behind the access. subject is a person on his own data.",
@@ -54,4 +54,5 @@ var meanings = [access.FieldCount]string{
 	access.FieldMechanism:            "The ground of a transfer under GDPR chapter V.",
 	access.FieldGatewayID:            "The data gateway the access passed.",
 	access.FieldGatewayDecision:      "What the gateway did with it.",
+	access.FieldArrival:              "Whether the record came within 24 hours of the access, later or ahead of it: the event's time against that of Kafka.",
 }
