@@ -34,6 +34,7 @@ type Metrics struct {
 	events      *prometheus.CounterVec
 	verdicts    *prometheus.CounterVec
 	locations   *prometheus.CounterVec
+	arrivals    *prometheus.CounterVec
 	extra       *prometheus.CounterVec
 	deadLetters *prometheus.CounterVec
 	stages      *prometheus.CounterVec
@@ -68,6 +69,7 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 		events:      counter("events_total", "Events judged, by feed and outcome of the verdict.", "feed", "outcome"),
 		verdicts:    counter("rule_verdicts_total", "Outcomes other than none, by rule.", "rule", "outcome"),
 		locations:   counter("location_verdicts_total", "Events by feed and location verdict.", "feed", "verdict"),
+		arrivals:    counter("arrivals_total", "Events by feed and arrival: prompt, or late or early by more than 24 hours against Kafka's time.", "feed", "arrival"),
 		extra:       counter("unknown_members_total", "Members of records that the format does not know; they are kept in the raw bytes only.", "feed"),
 		deadLetters: counter("dead_letters_total", "Records that could not be decoded and were kept in the dead letters.", "feed", "code"),
 		stages:      counter("stage_seconds_total", "Time spent in each stage of the path. Stages of single records are sampled and scaled.", "stage"),
@@ -153,6 +155,7 @@ type partitionMetrics struct {
 type feedCounts struct {
 	outcomes  [alert.Error + 1]int64
 	locations [access.LocationService + 1]int64
+	arrivals  [access.ArrivalEarly + 1]int64
 	extra     int64
 }
 
@@ -173,6 +176,7 @@ func (p *partitionMetrics) judged(feed *feedCounts, ev *access.Event, v *alert.V
 	feed.extra += int64(extra)
 	feed.outcomes[v.Outcome]++
 	feed.locations[ev.Location.Verdict]++
+	feed.arrivals[ev.Arrival()]++
 	for i := range v.Matched {
 		p.rules[ruleOutcome{v.Matched[i].RuleID, v.Matched[i].Outcome}]++
 	}
@@ -204,6 +208,9 @@ func (p *partitionMetrics) flush() {
 		}
 		for v, n := range c.locations {
 			addTo(p.shared.locations, n, feed, access.LocationVerdict(v).String())
+		}
+		for a, n := range c.arrivals {
+			addTo(p.shared.arrivals, n, feed, access.Arrival(a).String())
 		}
 		addTo(p.shared.extra, c.extra, feed)
 		*c = feedCounts{}

@@ -51,7 +51,7 @@ func (m *moved) until(w *worker, names ...string) {
 // allMetrics are the names that operators rely on. A metric that is registered and not listed fails the test, and one
 // that is listed and never moves.
 var allMetrics = []string{
-	"events_total", "rule_verdicts_total", "location_verdicts_total", "unknown_members_total", "dead_letters_total", "stage_seconds_total",
+	"events_total", "rule_verdicts_total", "location_verdicts_total", "arrivals_total", "unknown_members_total", "dead_letters_total", "stage_seconds_total",
 	"batches_total", "gap_offsets_total", "takeover_batches_total", "retries_total", "partition_halted", "lag_records", "stored_offset",
 	"stored_timestamp_seconds", "batch_memory_bytes", "bundle_refusals_total", "bundle_refused", "bundle_info", "geoip_build_timestamp_seconds",
 	"kafka_fetches_total", "kafka_bytes_total", "kafka_records_total", "kafka_control_offsets_total", "kafka_aborted_offsets_total",

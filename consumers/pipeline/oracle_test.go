@@ -227,9 +227,18 @@ func (o *oracle) judge(digest string, p *produced) (*verdict, error) {
 		return nil, err
 	}
 	content, _ := ev.ContentDigest(nil)
-	b.Enricher.NewWorker().Enrich(&ev)
+	ev.Kafka.Timestamp = access.Millis(p.timestamp)
+	var arrived access.Event
+	ev.CopyTo(&arrived)
+	enricher := b.Enricher.NewWorker()
+	enricher.Enrich(&ev)
 	var v alert.Verdict
-	b.Engine.Evaluate(&ev, content, &v)
+	if ev.Arrival() == access.ArrivalPrompt {
+		b.Engine.Evaluate(&ev, content, &v)
+	} else {
+		enricher.EnrichAt(&arrived, ev.Kafka.Timestamp)
+		b.Engine.EvaluateLate(&ev, &arrived, content, &v)
+	}
 	return words(&ev, content, &v), nil
 }
 

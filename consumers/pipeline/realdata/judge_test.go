@@ -19,14 +19,21 @@ type judged struct {
 	verdict *alert.Verdict
 }
 
-// judge does with every record of a set what the pipeline does between fetch and insert.
+// judge does with every record of a set what the pipeline does between fetch and insert, as if each had arrived at once.
 func judge(t testing.TB, b *bundle.Bundle, feed string, s set, records [][]byte, visit func(judged)) {
+	t.Helper()
+	judgeArriving(t, b, feed, s, records, func(ev *access.Event) access.Millis { return ev.Time }, visit)
+}
+
+// judgeArriving does the same with records that reached Kafka at the time that arrived says.
+func judgeArriving(t testing.TB, b *bundle.Bundle, feed string, s set, records [][]byte, arrived func(*access.Event) access.Millis, visit func(judged)) {
 	t.Helper()
 	d, err := decode.New(s.adapter, decode.Feed{Name: feed, Scope: s.scope})
 	if err != nil {
 		t.Fatal(err)
 	}
-	var ev access.Event
+	var ev, late access.Event
+	worker := b.Enricher.NewWorker()
 	var verdict alert.Verdict
 	for _, raw := range records {
 		ev.Reset()
@@ -38,10 +45,16 @@ func judge(t testing.TB, b *bundle.Bundle, feed string, s set, records [][]byte,
 			visit(j)
 			continue
 		}
-		ev.Kafka.Timestamp = ev.Time
+		ev.Kafka.Timestamp = arrived(&ev)
 		j.content, _ = ev.ContentDigest(nil)
-		b.Enricher.Enrich(&ev)
-		b.Engine.Evaluate(&ev, j.content, &verdict)
+		ev.CopyTo(&late)
+		worker.Enrich(&ev)
+		if ev.Arrival() == access.ArrivalPrompt {
+			b.Engine.Evaluate(&ev, j.content, &verdict)
+		} else {
+			worker.EnrichAt(&late, ev.Kafka.Timestamp)
+			b.Engine.EvaluateLate(&ev, &late, j.content, &verdict)
+		}
 		visit(j)
 	}
 }
