@@ -122,6 +122,10 @@ func (j *judgement) why(a *alert.Item) (sentence string) {
 		b = append(b, " to "...)
 		b = append(b, ev.Dest.Country.Name()...)
 	}
+	if ev.Approval.State == access.ApprovalAsserted {
+		b = appendClean(append(b, " under the approval "...), ev.Approval.ID, "without a name")
+		b = append(b, " (asserted by the source)"...)
+	}
 	b = append(b, ": "...)
 	return string(j.appendReason(b, a))
 }
