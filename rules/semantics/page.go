@@ -20,7 +20,7 @@ An example gives what it is about and nothing else: the access happens on 2026-1
 severity high; an exception holds from 2026-11-01 to 2026-12-31 and two people have approved it. The words are explained in the
 [guide](../README.md), the country groups are those of the shipped packs. Addresses and names are invented.
 
-*Not shown yet* marks an answer that no test shows yet, and why.
+*Not shown yet* marks an answer that no test shows yet, and why. Where *the program departs from the sentence*, it is by a decision that is named.
 
 <!-- Generated from the YAML files beside this one by go generate. Do not edit. -->
 `
@@ -50,6 +50,9 @@ func (x *Example) write(b *bytes.Buffer, number string) {
 	}
 	for _, line := range x.Expect.lines() {
 		fmt.Fprintf(b, "- **%s**\n", line)
+	}
+	if x.Departs != nil {
+		fmt.Fprintf(b, "- **the program departs from the sentence: %s.** %s\n", x.Departs.Outcome, x.Departs.Because)
 	}
 }
 
@@ -107,6 +110,7 @@ func (x *Example) given() (lines []string) {
 		}
 	}
 	text("approved at", x.Approved)
+	text("signed by", strings.Join(x.Signers, ", "))
 	return lines
 }
 

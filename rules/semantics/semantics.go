@@ -57,6 +57,7 @@ type Example struct {
 	Groups       []yaml.Node `yaml:"groups"`
 	Exceptions   []yaml.Node `yaml:"exceptions"`
 	Approved     string      `yaml:"approved"` // when the bundle with the exceptions' last approval was activated
+	Signers      []string    `yaml:"signers"`  // who signs the bundle, its author first; hr is a machine that may change roster and geoip
 
 	References        map[string]yaml.Node `yaml:"references"` // roster, catalogue, entities, networks, approvals
 	ChangedReferences map[string]yaml.Node `yaml:"changed_references"`
@@ -64,8 +65,16 @@ type Example struct {
 	Geo               map[string]string    `yaml:"geo"`   // location database: prefix to country
 	Geo2              map[string]string    `yaml:"geo2"`  // second location database
 
-	Expect Expect `yaml:"expect"`
-	NotYet string `yaml:"not_yet"` // why nothing can show it yet: the example is not run, and says so
+	Expect  Expect   `yaml:"expect"`
+	Departs *Departs `yaml:"departs"`
+	NotYet  string   `yaml:"not_yet"` // why nothing can show it yet: the example is not run, and says so
+}
+
+// Departs is an outcome in which the program knowingly departs from the sentence. The expectation stays what the
+// sentence says; the runner holds the program to the departure, so that neither changes unseen.
+type Departs struct {
+	Outcome string `yaml:"outcome"`
+	Because string `yaml:"because"` // where the decision stands, and why
 }
 
 // Expect is what must come out; what is left out is not looked at.
@@ -183,6 +192,8 @@ func (x *Example) check() error {
 		return errors.New("expects nothing")
 	case expects && x.NotYet != "":
 		return errors.New("is not shown yet and expects something")
+	case x.Departs != nil && (x.Departs.Outcome == x.Expect.Outcome || x.Departs.Because == ""):
+		return errors.New("departs from its sentence without another outcome or without a reason")
 	case x.When.Kind != 0 && len(x.Rules) > 0:
 		return errors.New("has both when and rules")
 	}
