@@ -86,6 +86,13 @@ func (s *judged) checkPlace(t *testing.T, e *semantics.Expect) {
 func (s *judged) checkAlerts(t *testing.T, e *semantics.Expect) {
 	t.Helper()
 	alerts := s.verdict.Alerts
+	ids := map[access.Digest]bool{}
+	for i := range alerts {
+		ids[alerts[i].ID] = true
+	}
+	if len(ids) != len(alerts) {
+		t.Errorf("%d alerts have %d ids: %+v", len(alerts), len(ids), alerts)
+	}
 	if len(e.Alerts) > 0 {
 		s.compareAlerts(t, e.Alerts)
 	}

@@ -55,13 +55,24 @@ func (j *judgement) item(r *rule, m *alert.Match) alert.Item {
 		a.CaseKind = alert.CaseGap
 	}
 	if m.Outcome == alert.Suppressed {
-		for i := range r.exceptions {
-			if r.exceptions[i].applies(j.ev, m.DataItem, j.day) {
-				a.Exceptions = append(a.Exceptions, r.exceptions[i].name)
+		a.Exceptions = j.suppressors(r)
+	}
+	return a
+}
+
+// suppressors lists the exceptions that cover a data set on which the rule would alert. Of several data sets each may
+// be covered by another one.
+func (j *judgement) suppressors(r *rule) (names []alert.Exception) {
+	for i := range r.exceptions {
+		x := &r.exceptions[i]
+		for item := range max(len(j.ev.Data.Items), 1) {
+			if x.applies(j.ev, item, j.day) && r.judgeItem(j.ev, item, j.day, nil).outcome == alert.Suppressed {
+				names = append(names, x.name)
+				break
 			}
 		}
 	}
-	return a
+	return names
 }
 
 // fold makes one alert of the unknowns of the active or of the shadow rules, leaving out those that attach to the host.
