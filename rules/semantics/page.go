@@ -28,7 +28,11 @@ severity high; an exception holds from 2026-11-01 to 2026-12-31 and two people h
 // Page writes the table for people.
 func Page(points []Point) []byte {
 	var b bytes.Buffer
-	b.WriteString(pageHead)
+	b.WriteString(pageHead + "\n")
+	for i := range points {
+		p := &points[i]
+		fmt.Fprintf(&b, "%d. [%s](#%s): %d examples\n", p.Number, p.Title, anchor(p), len(p.Examples))
+	}
 	for i := range points {
 		p := &points[i]
 		fmt.Fprintf(&b, "\n## %d. %s\n", p.Number, p.Title)
@@ -37,6 +41,12 @@ func Page(points []Point) []byte {
 		}
 	}
 	return b.Bytes()
+}
+
+// anchor is the address of a point's heading within the page.
+func anchor(p *Point) string {
+	words := strings.NewReplacer("'", "", ",", "", " ", "-").Replace(strings.ToLower(p.Title))
+	return fmt.Sprintf("%d-%s", p.Number, words)
 }
 
 func (x *Example) write(b *bytes.Buffer, number string) {
