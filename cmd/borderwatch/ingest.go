@@ -7,7 +7,7 @@ import (
 )
 
 // ingestNeeds are the sections a worker cannot do without.
-const ingestNeeds = config.NeedKafka | config.NeedTopics | config.NeedClickHouse | config.NeedBundle | config.NeedLedger
+const ingestNeeds = config.NeedKafka | config.NeedTopics | config.NeedClickHouse | config.NeedRules | config.NeedLedger
 
 func newIngest() *cobra.Command {
 	var flags configFlags

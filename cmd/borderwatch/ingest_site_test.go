@@ -134,7 +134,7 @@ func (s *site) config(c *cluster, l *lane) settings {
 		},
 		"clickhouse": settings{"hosts": []string{s.clickhouse.Addr()}, "username": accountIngest,
 			"password_file": s.path("ingest.secret"), "insert_timeout": "10s"},
-		"bundle": settings{"dir": s.bundle},
+		"bundle": settings{"dir": s.bundle, "unsigned": true},
 		"batch":  settings{"linger": "50ms", "max_rows": 200},
 		"http":   settings{"listen": ""},
 	}

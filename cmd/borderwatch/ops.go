@@ -29,6 +29,9 @@ type healthCheck struct {
 	Check func(context.Context) error
 }
 
+// degraded is the error of a check that nothing has to stop for: it is shown, and the process stays ready.
+type degraded struct{ error }
+
 // opsServer serves /metrics, /livez, /readyz and, where configured, /debug/pprof/.
 type opsServer struct {
 	listen  string
@@ -93,23 +96,24 @@ func (s *opsServer) serve(ctx context.Context, listener net.Listener) error {
 
 // healthReport is the body of /livez and /readyz.
 type healthReport struct {
-	Status string        `json:"status"` // ok or failing
+	Status string        `json:"status"` // ok, degraded or failing
 	Checks []checkReport `json:"checks"`
 }
 
 type checkReport struct {
-	Name  string `json:"name"`
-	OK    bool   `json:"ok"`
-	Error string `json:"error,omitempty"`
+	Name    string `json:"name"`
+	OK      bool   `json:"ok"`
+	Error   string `json:"error,omitempty"`
+	Warning string `json:"warning,omitempty"` // what is wrong and does not keep the process from its work
 }
 
-// healthHandler answers 200 where all checks pass, else 503; the body says what is wrong.
+// healthHandler answers 503 where a check fails, else 200; the body says what is wrong.
 func healthHandler(checks []healthCheck) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		report := runChecks(r.Context(), checks)
 		w.Header().Set("Content-Type", "application/json")
 		w.Header().Set("Cache-Control", "no-store")
-		if report.Status != "ok" {
+		if report.Status == statusFailing {
 			w.WriteHeader(http.StatusServiceUnavailable)
 		}
 		_ = json.NewEncoder(w).Encode(report) // the client is gone; nothing else can fail
@@ -120,25 +124,39 @@ func healthHandler(checks []healthCheck) http.HandlerFunc {
 func runChecks(ctx context.Context, checks []healthCheck) healthReport {
 	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
 	defer cancel()
-	report := healthReport{Status: "ok", Checks: make([]checkReport, len(checks))}
+	report := healthReport{Status: statusOK, Checks: make([]checkReport, len(checks))}
 	var wg sync.WaitGroup
 	for i, c := range checks {
 		wg.Go(func() { report.Checks[i] = runCheck(ctx, c) })
 	}
 	wg.Wait()
 	for _, c := range report.Checks {
-		if !c.OK {
-			report.Status = "failing"
+		switch {
+		case !c.OK:
+			report.Status = statusFailing
+		case c.Warning != "" && report.Status == statusOK:
+			report.Status = statusDegraded
 		}
 	}
 	return report
 }
+
+// The states of a health report.
+const (
+	statusOK       = "ok"
+	statusDegraded = "degraded"
+	statusFailing  = "failing"
+)
 
 func runCheck(ctx context.Context, c healthCheck) checkReport {
 	result := make(chan error, 1)
 	go func() { result <- c.Check(ctx) }()
 	select {
 	case err := <-result:
+		var warning degraded
+		if errors.As(err, &warning) {
+			return checkReport{Name: c.Name, OK: true, Warning: warning.Error()}
+		}
 		if err != nil {
 			return checkReport{Name: c.Name, Error: err.Error()}
 		}

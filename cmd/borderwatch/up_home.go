@@ -17,6 +17,7 @@ import (
 	"borderwatch/consumers/store"
 	"borderwatch/rules/examples"
 	"borderwatch/rules/packs"
+	"borderwatch/rules/release"
 	schema "borderwatch/schemas/clickhouse"
 )
 
@@ -145,4 +146,22 @@ func (h *home) bundle() (string, error) {
 		}
 	}
 	return dir, os.Rename(next, dir)
+}
+
+// developmentKey makes the key that signs the bundle of up, once, and the policy that takes it.
+func (h *home) developmentKey() (policy, key string, err error) {
+	policy, key = filepath.Join(h.dir, "development-policy.yaml"), filepath.Join(h.dir, "development.key")
+	if _, err := os.Stat(policy); err == nil {
+		return policy, key, nil
+	}
+	if err := os.Remove(key); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return "", "", err
+	}
+	public, err := createSigningKey("development", key)
+	if err != nil {
+		return "", "", err
+	}
+	text := fmt.Sprintf("# One key that stands for author and approver: for borderwatch up, never for production.\n"+
+		"format: %s\nenvironment: development\ndevelopment: true\nkeys:\n  - {person: development, key: %q}\n", release.FormatPolicy, public)
+	return policy, key, replaceFile(policy, []byte(text), 0o600)
 }

@@ -241,6 +241,9 @@ func (u *local) config() (c config.Config, err error) {
 	c.ClickHouse.Hosts = []string{u.clickhouse.Addr()}
 	c.ClickHouse.Username, c.ClickHouse.Password = accountIngest, config.Secret(u.home.state.Passwords[accountIngest])
 	c.Bundle = config.Bundle{Dir: u.bundle, GeoIP: u.geoip, Reload: 2 * time.Second}
+	if c.Bundle.Policy, c.Bundle.DevelopmentKey, err = u.home.developmentKey(); err != nil {
+		return c, err
+	}
 	c.Ledger.Dir = filepath.Join(u.home.dir, "ledger")
 	c.HTTP.Listen, err = u.metricsAddress()
 	return c, err

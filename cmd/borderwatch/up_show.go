@@ -149,6 +149,8 @@ borderwatch is running on this machine.
   partner's login          %s / %s   (read only, no record bytes)
   metrics and health       http://%s/metrics
   evidence log             %s
+  signatures               a DEVELOPMENT key made here signs every change at once; in production an author and
+                           another approver sign (rules/README.md)
 
 Ask as the partner would:
 `,

@@ -3,7 +3,6 @@ package main
 import (
 	"cmp"
 	"context"
-	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
@@ -26,7 +25,6 @@ import (
 	"borderwatch/consumers/ledger"
 	"borderwatch/consumers/pipeline"
 	"borderwatch/consumers/store"
-	"borderwatch/schemas/alert"
 )
 
 // worker is everything a worker process consists of, wired in the order of the path.
@@ -138,20 +136,6 @@ func (w *worker) openLedger(ctx context.Context) error {
 	return nil
 }
 
-func (w *worker) openBundles(ctx context.Context, metrics *pipeline.Metrics) error {
-	w.bundles = bundle.NewManager(bundleSource(w.cfg.Bundle), w.store, w.log)
-	w.bundles.OnChange = metrics.BundleInForce
-	w.bundles.OnRefusal = func(err error) {
-		metrics.BundleRefused()
-		notice := store.Notice{Kind: "refused_bundle", Severity: alert.High, Time: time.Now(), Text: err.Error(),
-			Subject: fmt.Sprintf("%s %x", w.instance(), sha256.Sum256([]byte(err.Error())))}
-		if err := w.store.InsertNotice(ctx, notice); err != nil {
-			w.log.Error("the refusal of a bundle could not be stored as a notice", "error", err)
-		}
-	}
-	return w.bundles.Start(ctx)
-}
-
 func (w *worker) openPipeline(ctx context.Context, metrics *pipeline.Metrics) error {
 	cfg := &w.cfg
 	group, err := w.kafka.NewGroup(kafka.GroupConfig{
@@ -229,6 +213,8 @@ func (w *worker) run(ctx context.Context, untilCaughtUp bool) error {
 	ready := []healthCheck{
 		{"kafka", func(context.Context) error { return progress.Ready() }},
 		{"clickhouse", w.store.Check},
+		{"ledger", w.checkLedger},
+		{"bundle", func(context.Context) error { return w.checkBundle() }},
 	}
 	g.Go(func() error { return newOps(w.cfg.HTTP, w.registry, nil, ready, w.log).Run(ctx) })
 	if w.cfg.Bundle.Reload > 0 {
@@ -277,10 +263,6 @@ func (w *worker) close() {
 		}
 	}
 	w.closers = nil
-}
-
-func bundleSource(c config.Bundle) bundle.Source {
-	return bundle.Source{Dir: c.Dir, GeoIP: c.GeoIP, GeoIPSecond: c.GeoIPSecond}
 }
 
 // storeOptions turns the configuration into the store's.

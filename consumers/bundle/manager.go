@@ -198,12 +198,12 @@ func (m *Manager) accept(ctx context.Context, c Candidate, old predecessor) (*Bu
 	return b, nil
 }
 
-// errUnsigned refuses a bundle without signatures.
-var errUnsigned = errors.New("nobody has signed it")
+// ErrUnsigned refuses a bundle without signatures.
+var ErrUnsigned = errors.New("nobody has signed it")
 
 func (m *Manager) verify(ctx context.Context, c Candidate, at release.Context) ([]release.Signer, error) {
 	if c.Signed == nil {
-		return nil, errUnsigned
+		return nil, ErrUnsigned
 	}
 	signed, err := release.Parse(c.Signed)
 	if err != nil {

@@ -28,15 +28,15 @@ type Candidate struct {
 	Signed []byte // the text of the release, nil where nobody signed
 }
 
-// signedPath is the path of a signed statement among the parts of its bundle.
-const signedPath = "release"
+// SignedPath is the path of a signed statement among the parts of its bundle.
+const SignedPath = "release"
 
 // all are the parts of the bundle that the candidate would become.
 func (c *Candidate) all() []Part {
 	if c.Signed == nil {
 		return c.Parts
 	}
-	return append(release.Content(c.Parts), release.NewPart(release.RoleSigned, signedPath, c.Signed))
+	return append(release.Content(c.Parts), release.NewPart(release.RoleSigned, SignedPath, c.Signed))
 }
 
 // Databases are the location databases at hand, which no archive holds.

@@ -50,6 +50,7 @@ type Metrics struct {
 	refusals    prometheus.Counter
 	refused     prometheus.Gauge
 	inForce     *prometheus.GaugeVec
+	signed      *prometheus.GaugeVec
 	geoBuilt    *prometheus.GaugeVec
 }
 
@@ -87,6 +88,7 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 	m.refused = prometheus.NewGauge(prometheus.GaugeOpts{Namespace: "borderwatch", Name: "bundle_refused", Help: "1 while the bundle folder is not fit for use and an older bundle judges."})
 	reg.MustRegister(m.memory, m.refusals, m.refused)
 	m.inForce = gauge("bundle_info", "1 for the bundle in force, by digest.", "digest")
+	m.signed = gauge("bundle_signed", "1 for how the bundle in force is signed: signed, development or unsigned.", "by")
 	m.geoBuilt = gauge("geoip_build_timestamp_seconds", "When the location databases in force were built.", "name")
 	return m
 }
@@ -96,6 +98,8 @@ func (m *Metrics) BundleInForce(b *bundle.Bundle) {
 	m.refused.Set(0)
 	m.inForce.Reset()
 	m.inForce.WithLabelValues(b.Digest).Set(1)
+	m.signed.Reset()
+	m.signed.WithLabelValues(b.Signatures()).Set(1)
 	m.geoBuilt.Reset()
 	for _, db := range b.Enricher.Geo() {
 		if !db.Built.IsZero() {

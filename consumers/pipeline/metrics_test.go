@@ -53,7 +53,7 @@ func (m *moved) until(w *worker, names ...string) {
 var allMetrics = []string{
 	"events_total", "rule_verdicts_total", "location_verdicts_total", "arrivals_total", "unknown_members_total", "dead_letters_total", "stage_seconds_total",
 	"batches_total", "gap_offsets_total", "takeover_batches_total", "retries_total", "partition_halted", "lag_records", "stored_offset",
-	"stored_timestamp_seconds", "batch_memory_bytes", "bundle_refusals_total", "bundle_refused", "bundle_info", "geoip_build_timestamp_seconds",
+	"stored_timestamp_seconds", "batch_memory_bytes", "bundle_refusals_total", "bundle_refused", "bundle_info", "bundle_signed", "geoip_build_timestamp_seconds",
 	"kafka_fetches_total", "kafka_bytes_total", "kafka_records_total", "kafka_control_offsets_total", "kafka_aborted_offsets_total",
 	"kafka_compacted_offsets_total", "kafka_crc_errors_total", "kafka_too_large_total", "kafka_out_of_range_total", "kafka_retries_total",
 	"kafka_rebalances_total", "kafka_commits_total", "kafka_fenced_commits_total",
@@ -194,5 +194,5 @@ func (m *moved) bundles() {
 	if err := withGeo.Reload(m.t.Context()); err == nil {
 		m.t.Error("a typo is accepted")
 	}
-	m.until(w, "geoip_build_timestamp_seconds", "bundle_info", "bundle_refusals_total", "bundle_refused")
+	m.until(w, "geoip_build_timestamp_seconds", "bundle_info", "bundle_signed", "bundle_refusals_total", "bundle_refused")
 }

@@ -114,3 +114,49 @@ func (s *Store) ask(ctx context.Context, dest any, query string, args ...any) er
 	}
 	return nil
 }
+
+// InForce is a stretch of one partition that one bundle judged.
+type InForce struct {
+	Source    string    `ch:"source"`
+	Topic     string    `ch:"topic"`
+	Partition int32     `ch:"partition"`
+	From      int64     `ch:"from_offset"`
+	Bundle    string    `ch:"bundle"`
+	Since     time.Time `ch:"since"` // batch time of the first batch, the server's where its receipt is not there
+}
+
+// InForce lists what judged which partition from where on, by partition and offset. A bundle that goes on after a restart is
+// there once.
+func (s *Store) InForce(ctx context.Context) ([]InForce, error) {
+	var rows []InForce
+	err := s.ask(ctx, &rows, `SELECT source, topic, partition, from_offset, argMin(a.bundle, a.ledger_index) AS bundle,
+		if(max(r.batch_time) > toDateTime64(0, 3, 'UTC'), max(r.batch_time), min(a.stored_at)) AS since
+		FROM %[1]s.activations AS a
+		LEFT JOIN %[1]s.batches AS r ON r.source = a.source AND r.topic = a.topic AND r.partition = a.partition AND r.first_offset = a.from_offset
+		GROUP BY source, topic, partition, from_offset ORDER BY source, topic, partition, from_offset`)
+	if err != nil {
+		return nil, err
+	}
+	out := rows[:0]
+	for _, row := range rows {
+		last := len(out) - 1
+		if last >= 0 && out[last].Source == row.Source && out[last].Topic == row.Topic && out[last].Partition == row.Partition && out[last].Bundle == row.Bundle {
+			continue
+		}
+		out = append(out, row)
+	}
+	return out, nil
+}
+
+// Refusal is a bundle that a worker refused.
+type Refusal struct {
+	Time time.Time `ch:"time"`
+	Text string    `ch:"why"`
+}
+
+// Refusals lists bundles that workers refused, the latest first.
+func (s *Store) Refusals(ctx context.Context, limit int) ([]Refusal, error) {
+	var out []Refusal
+	err := s.ask(ctx, &out, `SELECT min(time) AS time, why FROM %s.notices WHERE kind = 'refused_bundle' GROUP BY why ORDER BY time DESC LIMIT $1`, limit)
+	return out, err
+}

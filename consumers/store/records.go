@@ -56,6 +56,11 @@ func (s *Store) InsertActivation(ctx context.Context, a Activation) error {
 		a.Source, a.Topic, a.Partition, a.From, a.Bundle, a.LedgerIndex)
 }
 
+// LastBundle returns the digest of the bundle that was the last to come into force at a partition, false where none was.
+func (s *Store) LastBundle(ctx context.Context) (string, bool, error) {
+	return s.content(ctx, "SELECT bundle FROM %s.activations ORDER BY stored_at DESC, ledger_index DESC LIMIT 1")
+}
+
 // InsertBundle stores a bundle: its parts by digest, then its manifest, so that a manifest is never there without its
 // parts. What is stored already is not stored again.
 func (s *Store) InsertBundle(ctx context.Context, digest, manifest string, parts map[string][]byte) error {
@@ -78,19 +83,20 @@ func (s *Store) BundlePart(ctx context.Context, digest string) ([]byte, bool, er
 	return []byte(content), ok, err
 }
 
-func (s *Store) content(ctx context.Context, query, digest string) (string, bool, error) {
+// content returns the one value that a question about bundles has for an answer, false where it has none.
+func (s *Store) content(ctx context.Context, query string, args ...any) (string, bool, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.opt.QueryTimeout)
 	defer cancel()
 	var rows []string
-	result, err := s.conn.Query(ctx, fmt.Sprintf(query, s.opt.Database), digest)
+	result, err := s.conn.Query(ctx, fmt.Sprintf(query, s.opt.Database), args...)
 	if err != nil {
-		return "", false, fmt.Errorf("bundle %s: %w", digest, err)
+		return "", false, fmt.Errorf("bundles: %w", err)
 	}
 	defer result.Close()
 	for result.Next() {
 		var v string
 		if err := result.Scan(&v); err != nil {
-			return "", false, fmt.Errorf("bundle %s: %w", digest, err)
+			return "", false, fmt.Errorf("bundles: %w", err)
 		}
 		rows = append(rows, v)
 	}

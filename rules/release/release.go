@@ -44,6 +44,14 @@ func (n *signedNote) effective() time.Time {
 	return n.statement.Time
 }
 
+// Base returns the content digest of the release by people that a machine's change of this one builds on.
+func (r *Release) Base() string {
+	if s := r.Statement(); s.Base == "" {
+		return s.Content
+	}
+	return r.Statement().Base
+}
+
 // New returns a release of one statement, signed by its author.
 func New(s Statement, author note.Signer, leaning *Release) (*Release, error) {
 	s.Author = author.Name()

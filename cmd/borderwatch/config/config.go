@@ -128,15 +128,26 @@ type ClickHouse struct {
 	InsertTimeout time.Duration `koanf:"insert_timeout"`
 }
 
-// Bundle is what decides: the rules, groups, exceptions and reference files.
+// Bundle is what decides: the rules, groups, exceptions and reference files. Workers judge by a signed one, which comes
+// as a file or through a topic; a folder is unsigned.
 type Bundle struct {
-	// Dir holds the YAML files and address lists. Required.
+	// Policy is the activation policy: whose signatures a bundle needs. Required, unless Unsigned.
+	Policy string `koanf:"policy"`
+	// Topic is the compacted topic on which borderwatch rules activate announces what is to go live.
+	Topic string `koanf:"topic"`
+	// File is an archive of borderwatch rules build, its signed statement beside it. Instead of Topic.
+	File string `koanf:"file"`
+	// Unsigned judges by the files in Dir, whoever wrote them. Log, metric and /readyz say so.
+	Unsigned bool `koanf:"unsigned"`
+	// Dir holds YAML files and address lists. With Policy, only coverage reads it.
 	Dir string `koanf:"dir"`
+	// DevelopmentKey signs what lies in Dir, for a policy with development: true.
+	DevelopmentKey string `koanf:"development_key"`
 	// GeoIP is a country database in MaxMind DB format. Empty: addresses have no country.
 	GeoIP string `koanf:"geoip"`
 	// GeoIPSecond is a database of another maker. Where the two differ, both countries stay open.
 	GeoIPSecond string `koanf:"geoip_second"`
-	// Reload is how often the files are looked at for changes. 0: never, only at the start.
+	// Reload is how often the files or the topic are looked at for changes. 0: never, only at the start.
 	Reload time.Duration `koanf:"reload"`
 }
 

@@ -20,11 +20,12 @@ clickhouse:
   hosts: clickhouse-1:9000
 bundle:
   dir: /etc/borderwatch/bundle
+  unsigned: true
 ledger:
   dir: /var/lib/borderwatch/ledger
 `
 
-const needAll = config.NeedKafka | config.NeedTopics | config.NeedClickHouse | config.NeedBundle | config.NeedLedger
+const needAll = config.NeedKafka | config.NeedTopics | config.NeedClickHouse | config.NeedRules | config.NeedLedger
 
 func write(t *testing.T, text string) string {
 	t.Helper()
@@ -160,7 +161,7 @@ func TestNeedsAreRequired(t *testing.T) {
 	want := `kafka.brokers: required, the host:port of at least one broker
 kafka.topics: required, unless feeds names a topic
 --set clickhouse.hosts: clickhouse.hosts: required, the host:port of at least one server
-bundle.dir: required, the folder with rules and reference files
+bundle.policy: required, the file that says whose signatures a bundle needs; bundle.unsigned: true judges by the folder bundle.dir as it is
 ledger.url: required, or ledger.dir for a single worker`
 	if err == nil || err.Error() != want {
 		t.Errorf("got\n%v\nwant\n%s", err, want)

@@ -21,7 +21,8 @@ const (
 	NeedKafka Needs = 1 << iota
 	NeedTopics
 	NeedClickHouse
-	NeedBundle
+	NeedBundle // a folder to read
+	NeedRules  // a bundle to judge by
 	NeedLedger
 	NeedServe // a log of one's own and somebody who may append to it
 )
@@ -72,6 +73,9 @@ func (c *checker) required(needs Needs) {
 	}
 	if needs&NeedBundle != 0 && c.Bundle.Dir == "" {
 		c.bad("bundle.dir", "required, the folder with rules and reference files")
+	}
+	if needs&NeedRules != 0 {
+		c.rules()
 	}
 	if needs&NeedServe != 0 {
 		c.requiredServe()
@@ -169,6 +173,27 @@ func (c *checker) ledger() {
 	u, err := url.Parse(l.URL)
 	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
 		c.bad("ledger.url", "%q is not the address of a server, such as https://ledger.example:9380", l.URL)
+	}
+}
+
+// rules refuses a worker that nobody told who must have signed what it judges by.
+func (c *checker) rules() {
+	b := &c.Bundle
+	switch {
+	case b.Policy == "" && !b.Unsigned:
+		c.bad("bundle.policy", "required, the file that says whose signatures a bundle needs; bundle.unsigned: true judges by the folder bundle.dir as it is")
+	case b.Policy != "" && b.Unsigned:
+		c.bad("bundle.unsigned", "bundle.policy is given too; give one of them")
+	case b.Unsigned && (b.File != "" || b.Topic != "" || b.DevelopmentKey != ""):
+		c.bad("bundle.unsigned", "an unsigned bundle is the folder bundle.dir: leave out file, topic and development_key")
+	case (b.Unsigned || b.DevelopmentKey != "") && b.Dir == "":
+		c.bad("bundle.dir", "required, the folder with rules and reference files")
+	case b.DevelopmentKey != "" && (b.File != "" || b.Topic != ""):
+		c.bad("bundle.development_key", "signs the folder bundle.dir: leave out file and topic")
+	case b.Policy != "" && b.DevelopmentKey == "" && b.File == "" && b.Topic == "":
+		c.bad("bundle.topic", "required with bundle.policy, or bundle.file: what lies in the folder bundle.dir is unsigned")
+	case b.File != "" && b.Topic != "":
+		c.bad("bundle.file", "bundle.topic is given too; give one of them")
 	}
 }
 
