@@ -149,6 +149,15 @@ func (p *process) stop(ctx context.Context) error {
 	}
 }
 
+func (p *process) running() bool {
+	select {
+	case <-p.done:
+		return false
+	default:
+		return true
+	}
+}
+
 // kill ends the child as kill -9 does and waits for its end.
 func (p *process) kill() {
 	_ = p.cmd.Process.Kill()

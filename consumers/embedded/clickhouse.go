@@ -49,9 +49,11 @@ type ClickHouseConfig struct {
 // 127.0.0.1 only and has no interserver port, so no replication. Its data
 // survives kill -9; system.query_log begins anew with every server process.
 //
-// A failed login or anything but its protocol on the native port ends the
-// server process (a fault of the engine that a production server does not
-// have). [ClickHouse.Run] starts it again. Probe it over HTTP.
+// The native port ends the server process, which takes about 3 s over it, at a
+// failed login, at anything but its protocol, and when a connection is reset
+// before its greeting has ended, as that of a client that is killed then: faults
+// of the engine that a production server does not have. [ClickHouse.Run] starts
+// it again. Probe it over HTTP.
 type ClickHouse struct {
 	cfg        ClickHouseConfig
 	supervisor User

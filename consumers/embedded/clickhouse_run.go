@@ -100,6 +100,9 @@ func (c *ClickHouse) relaunch(ctx context.Context) error {
 	if c.lock == nil {
 		return errStopped
 	}
+	if c.proc != nil && c.proc.running() {
+		return nil // another Run was first
+	}
 	for _, port := range []struct {
 		number int
 		what   string

@@ -3,6 +3,7 @@ package embedded_test
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"errors"
 	"io"
 	"log/slog"
@@ -217,14 +218,14 @@ func TestClickHouseRunRestartsKilledChild(t *testing.T) {
 	before, addr := server.PID(), server.Addr()
 	server.Kill()
 	awaitRestart(t, server, before)
-	before = server.PID()
-	if err := server.OpenAs(t, "default", embeddedtest.Admin, "wrong").Ping(t.Context()); err == nil {
-		t.Error("a wrong password is accepted")
-	}
-	if gone := exited(server, 5*time.Second); !gone {
-		t.Log("a failed login on the native port no longer ends the engine: say so in the documentation of ClickHouse")
-	} else {
-		awaitRestart(t, server, before)
+	for what, do := range map[string]func(*testing.T, *embeddedtest.ClickHouse){"failed login": failLogin, "reset in the greeting": resetGreeting} {
+		before = server.PID()
+		do(t, server)
+		if gone := exited(server, 10*time.Second); !gone {
+			t.Logf("a %s on the native port no longer ends the engine: say so in the documentation of ClickHouse", what)
+		} else {
+			awaitRestart(t, server, before)
+		}
 	}
 	if server.Addr() != addr {
 		t.Errorf("address moved from %s to %s", addr, server.Addr())
@@ -243,6 +244,35 @@ func TestClickHouseRunRestartsKilledChild(t *testing.T) {
 	if server.PID() != 0 {
 		t.Error("still runs after Run ended")
 	}
+}
+
+func failLogin(t *testing.T, server *embeddedtest.ClickHouse) {
+	if err := server.OpenAs(t, "default", embeddedtest.Admin, "wrong").Ping(t.Context()); err == nil {
+		t.Error("a wrong password is accepted")
+	}
+}
+
+// resetGreeting says hello as a client does, and resets the connection before it reads the answer, as the system does for
+// a client that is killed then.
+func resetGreeting(t *testing.T, server *embeddedtest.ClickHouse) {
+	conn, err := net.Dial("tcp", server.Addr())
+	if err != nil {
+		t.Fatal(err)
+	}
+	hello := []byte{0} // its kind
+	text := func(s string) { hello = append(binary.AppendUvarint(hello, uint64(len(s))), s...) }
+	text("test")
+	for _, version := range []uint64{1, 0, 54460} { // of the client, and its protocol
+		hello = binary.AppendUvarint(hello, version)
+	}
+	text("default")
+	text(embeddedtest.Admin)
+	text(embeddedtest.Password)
+	if _, err := conn.Write(hello); err != nil {
+		t.Fatal(err)
+	}
+	_ = conn.(*net.TCPConn).SetLinger(0)
+	_ = conn.Close()
 }
 
 // exited reports whether the present server process ends within d.

@@ -25,6 +25,8 @@ import (
 	"github.com/segmentio/kafka-go/sasl"
 	"github.com/segmentio/kafka-go/sasl/plain"
 	"github.com/segmentio/kafka-go/sasl/scram"
+
+	"borderwatch/consumers/drain"
 )
 
 // Config says how to reach a cluster. Brokers is required; the rest has
@@ -202,7 +204,7 @@ const (
 	maxBackoff   = 2 * time.Second
 )
 
-// retry runs do until it succeeds, fails for good, or RetryFor has passed.
+// retry runs do until it succeeds, fails for good, the process stops (package drain), or RetryFor has passed.
 func (c *Client) retry(ctx context.Context, op string, do func(context.Context) error) error {
 	deadline := time.Now().Add(c.cfg.RetryFor)
 	for wait := firstBackoff; ; wait = min(2*wait, maxBackoff) {
@@ -214,8 +216,8 @@ func (c *Client) retry(ctx context.Context, op string, do func(context.Context) 
 			return err
 		}
 		c.retried(op, err)
-		if err := sleep(ctx, wait); err != nil {
-			return err
+		if stopped := sleep(ctx, wait); stopped != nil {
+			return fmt.Errorf("%w: %w", stopped, err)
 		}
 	}
 }
@@ -227,12 +229,17 @@ func (c *Client) retried(op string, err error) {
 	}
 }
 
+// errStopping says why a request that failed was not made again.
+var errStopping = errors.New("the process stops")
+
 func sleep(ctx context.Context, d time.Duration) error {
 	t := time.NewTimer(d)
 	defer t.Stop()
 	select {
 	case <-ctx.Done():
 		return ctx.Err()
+	case <-drain.Stopping(ctx):
+		return errStopping
 	case <-t.C:
 		return nil
 	}

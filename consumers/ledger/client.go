@@ -13,6 +13,8 @@ import (
 	"net/url"
 	"strconv"
 	"time"
+
+	"borderwatch/consumers/drain"
 )
 
 const (
@@ -181,7 +183,7 @@ func (c *Client) call(ctx context.Context, method, path string, q url.Values, bo
 	})
 }
 
-// retry repeats f while it fails with ErrUnavailable.
+// retry repeats f while it fails with ErrUnavailable, until ctx ends or the process stops (package drain).
 func (c *Client) retry(ctx context.Context, f func() error) error {
 	pause := firstBackoff
 	for n := 1; ; n++ {
@@ -193,6 +195,9 @@ func (c *Client) retry(ctx context.Context, f func() error) error {
 		t := time.NewTimer(pause/2 + rand.N(pause/2))
 		select {
 		case <-t.C:
+		case <-drain.Stopping(ctx):
+			t.Stop()
+			return err
 		case <-ctx.Done():
 			t.Stop()
 			return err

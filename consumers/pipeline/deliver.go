@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"borderwatch/consumers/drain"
 	"borderwatch/consumers/ledger"
 	"borderwatch/consumers/store"
 )
@@ -130,7 +131,7 @@ func (w *Worker) attempt(ctx context.Context, step string, run func(context.Cont
 // always is for operations whose errors all may pass.
 func always(error) bool { return true }
 
-// retry repeats do with a growing pause while again says that the error may pass, until ctx ends.
+// retry repeats do with a growing pause while again says that the error may pass, until ctx ends or the worker stops.
 func (w *Worker) retry(ctx context.Context, operation string, do func(context.Context) error, again func(error) bool) error {
 	pause := 50 * time.Millisecond
 	for attempt := 1; ; attempt++ {
@@ -142,6 +143,8 @@ func (w *Worker) retry(ctx context.Context, operation string, do func(context.Co
 		w.log.Warn("trying again", "operation", operation, "attempt", attempt, "pause", pause, "error", err)
 		select {
 		case <-time.After(pause):
+		case <-drain.Stopping(ctx):
+			return err
 		case <-ctx.Done():
 			return errors.Join(ctx.Err(), err)
 		}

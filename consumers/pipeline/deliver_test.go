@@ -75,38 +75,6 @@ func (f fault) once(step string, n int64, crash func()) around {
 	}
 }
 
-// TestFaults makes every step of delivery fail in every way, then holds all invariants.
-func TestFaults(t *testing.T) {
-	t.Parallel()
-	r := newRig(t)
-	for _, step := range deliverySteps {
-		for _, f := range faults {
-			t.Run(step+"/"+f.name, func(t *testing.T) {
-				t.Parallel()
-				l := r.lane(t, 1, nil)
-				l.produce(traffic(150, 1)...)
-				crashed := make(chan struct{})
-				n := int64(1)
-				if step != "activation" {
-					n = 2 // of the second batch: the first is whole
-				}
-				w := l.start(parts{around: f.once(step, n, func() { close(crashed) }), config: pipeline.Config{StopGrace: time.Millisecond}})
-				if f.crash {
-					select {
-					case <-crashed:
-					case <-time.After(patience):
-						t.Fatal("the step was never reached")
-					}
-					w.stop()
-					w = l.start(parts{})
-				}
-				l.caughtUp(w)
-				l.check(w)
-			})
-		}
-	}
-}
-
 // TestReplayUsesThePinnedBundle changes the rules between the leaf and the rows.
 func TestReplayUsesThePinnedBundle(t *testing.T) {
 	t.Parallel()

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"net"
 	"testing"
 	"time"
 
@@ -29,6 +30,8 @@ type lane struct {
 	admin    *kadm.Client
 	manifest []produced
 	gone     map[int32]int64 // first offset of a partition that is not missing on purpose
+	found    findings        // of the last check
+	log      *logBook        // of all workers
 }
 
 // produced is one record that the broker has acknowledged.
@@ -46,7 +49,8 @@ type produced struct {
 // lane makes a topic of its own.
 func (r *rig) lane(t testing.TB, partitions int32, configs map[string]*string) *lane {
 	t.Helper()
-	l := &lane{t: t, rig: r, topic: unique("access"), letters: unique("letters"), group: unique("group"), gone: map[int32]int64{}}
+	l := &lane{t: t, rig: r, topic: unique("access"), letters: unique("letters"), group: unique("group"), gone: map[int32]int64{}, log: &logBook{}}
+	t.Cleanup(l.tell)
 	l.topics = []string{l.topic}
 	l.feeds = []pipeline.Feed{{Name: "native", Adapter: "native", Topic: l.topic}}
 	var err error
@@ -64,9 +68,13 @@ func (r *rig) lane(t testing.TB, partitions int32, configs map[string]*string) *
 
 func (l *lane) create(topic string, partitions int32, configs map[string]*string) {
 	l.t.Helper()
-	if _, err := l.admin.CreateTopic(l.t.Context(), partitions, 1, configs, topic); err != nil {
-		l.t.Fatalf("create topic %s: %v", topic, err)
-	}
+	l.ask("create topic "+topic, func(ctx context.Context) error {
+		_, err := l.admin.CreateTopic(ctx, partitions, 1, configs, topic)
+		if errors.Is(err, kerr.TopicAlreadyExists) {
+			return nil // by an attempt without an answer
+		}
+		return err
+	})
 }
 
 // message is a record to produce, and what is to become of it.
@@ -147,18 +155,19 @@ func event(i int) message {
 // ends is the offset after the last record of each partition, as the broker has it.
 func (l *lane) ends() map[int32]int64 {
 	l.t.Helper()
-	listed, err := l.admin.ListEndOffsets(l.t.Context(), l.topics...)
-	if err != nil {
-		l.t.Fatal(err)
-	}
+	return l.endsOf(l.topic)
+}
+
+func (l *lane) endsOf(topic string) map[int32]int64 {
+	l.t.Helper()
 	ends := map[int32]int64{}
-	listed.Each(func(o kadm.ListedOffset) {
-		if o.Err != nil {
-			l.t.Fatal(o.Err)
+	l.ask("end offsets", func(ctx context.Context) error {
+		listed, err := l.admin.ListEndOffsets(ctx, topic)
+		if err != nil {
+			return err
 		}
-		if o.Topic == l.topic {
-			ends[o.Partition] = o.Offset
-		}
+		listed.Each(func(o kadm.ListedOffset) { ends[o.Partition] = o.Offset })
+		return listed.Error()
 	})
 	return ends
 }
@@ -184,20 +193,46 @@ func (l *lane) caughtUp(w *worker) {
 // committed is the group's position by partition.
 func (l *lane) committed() map[int32]kadm.Offset {
 	l.t.Helper()
-	offsets, err := l.admin.FetchOffsets(l.t.Context(), l.group)
-	if errors.Is(err, kerr.GroupIDNotFound) {
-		return nil // nobody has joined yet
-	}
-	if err != nil {
-		l.t.Fatal(err)
-	}
 	out := map[int32]kadm.Offset{}
-	offsets.Each(func(o kadm.OffsetResponse) {
-		if o.Topic == l.topic {
-			out[o.Partition] = o.Offset
+	l.ask("committed offsets", func(ctx context.Context) error {
+		offsets, err := l.admin.FetchOffsets(ctx, l.group)
+		if errors.Is(err, kerr.GroupIDNotFound) {
+			return nil // nobody has joined yet
 		}
+		if err != nil {
+			return err
+		}
+		offsets.Each(func(o kadm.OffsetResponse) {
+			if o.Topic == l.topic && o.Err == nil {
+				out[o.Partition] = o.Offset
+			}
+		})
+		return offsets.Error()
 	})
 	return out
+}
+
+// ask repeats a request while its answer is one that passes: a coordinator that loads, moves or is still being made, a
+// broker that restarts.
+func (l *lane) ask(what string, request func(ctx context.Context) error) {
+	l.t.Helper()
+	ctx, cancel := context.WithTimeout(l.t.Context(), patience)
+	defer cancel()
+	for pause := 10 * time.Millisecond; ; pause = min(2*pause, time.Second) {
+		err := request(ctx)
+		if err == nil {
+			return
+		}
+		if ctx.Err() != nil || !passes(err) {
+			l.t.Fatalf("%s: %v", what, err)
+		}
+		<-time.After(pause)
+	}
+}
+
+func passes(err error) bool {
+	var network *net.OpError
+	return kerr.IsRetriable(err) || kgo.IsRetryableBrokerErr(err) || errors.As(err, &network)
 }
 
 // feed is a feed of the lane by its name.
@@ -217,11 +252,11 @@ func (l *lane) deleteBefore(offset int64) {
 	l.t.Helper()
 	var offsets kadm.Offsets
 	offsets.Add(kadm.Offset{Topic: l.topic, Partition: 0, At: offset})
-	responses, err := l.admin.DeleteRecords(l.t.Context(), offsets)
-	if err != nil {
-		l.t.Fatal(err)
-	}
-	if err := responses.Error(); err != nil {
-		l.t.Fatal(err)
-	}
+	l.ask("delete records", func(ctx context.Context) error {
+		responses, err := l.admin.DeleteRecords(ctx, offsets)
+		if err != nil {
+			return err
+		}
+		return responses.Error()
+	})
 }

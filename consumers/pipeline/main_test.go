@@ -49,6 +49,11 @@ func runs(t testing.TB, standard int) int {
 // random is seeded anew each time; the seed is printed and can be given.
 func random(t testing.TB) *rand.Rand {
 	t.Helper()
+	return rand.New(rand.NewPCG(firstSeed(t), 0))
+}
+
+func firstSeed(t testing.TB) uint64 {
+	t.Helper()
 	seed := uint64(time.Now().UnixNano())
 	if text := os.Getenv(seedEnv); text != "" {
 		var err error
@@ -57,5 +62,5 @@ func random(t testing.TB) *rand.Rand {
 		}
 	}
 	t.Logf("seed %d, again with %s=%d", seed, seedEnv, seed)
-	return rand.New(rand.NewPCG(seed, 0))
+	return seed
 }

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"borderwatch/consumers/bundle"
 	"borderwatch/consumers/embedded"
@@ -78,6 +79,73 @@ func TestClickHouseRestarts(t *testing.T) {
 	if err := server.Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}
+	l.caughtUp(w)
+	l.check(w)
+}
+
+// A worker that is stopped while something it needs is away gives up at once, however long a running insert might take:
+// the leaf is in the ledger, or nothing of the batch is anywhere. The next one finishes the batch.
+func TestStopDuringOutage(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	for _, step := range []string{"ledger", "event_rows", "dead_letters", "activation", "receipts", "commit"} {
+		t.Run(step, func(t *testing.T) {
+			t.Parallel()
+			l := r.lane(t, 1, nil)
+			l.produce(traffic(60, 1)...)
+			away := &outage{steps: []string{step}, err: fmt.Errorf("%w: made by a test", ledger.ErrUnavailable)}
+			w := l.start(parts{around: away.around, config: pipeline.Config{StopGrace: time.Hour}})
+			eventually(t, "the step fails", func() bool { return away.tries.Load() >= 1 })
+			begun := time.Now()
+			w.stop()
+			if took := time.Since(begun); took > 20*time.Second { // a minute's wait would be one; a busy machine takes seconds
+				t.Errorf("the worker took %v to stop", took)
+			}
+			w = l.start(parts{})
+			l.caughtUp(w)
+			l.check(w)
+		})
+	}
+}
+
+// The same with a server that is not there, from the outside of every retry.
+func TestStopWithoutServers(t *testing.T) {
+	t.Parallel()
+	server := embeddedtest.FreshClickHouse(t, embedded.ClickHouseConfig{})
+	r := rigWith(t, embeddedtest.Broker(t, embedded.BrokerConfig{}).Addrs(), server)
+	l := r.lane(t, 1, nil)
+	address, token, shut := r.serveLedger(t)
+	remote, err := ledger.NewClient(address, ledger.ClientOptions{Token: token, Attempts: 1000})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct {
+		name string
+		away func() error
+	}{
+		{"ClickHouse", func() error { return server.Stop(t.Context()) }},
+		{"ledger", shut},
+	} {
+		l.produce(traffic(100, 1)...)
+		stuck := newGate()
+		w := l.start(parts{ledger: remote, around: stuck.at(map[string]string{"ClickHouse": "event_rows", "ledger": "ledger"}[test.name], 2), config: pipeline.Config{StopGrace: time.Hour}})
+		<-stuck.reached
+		if err := test.away(); err != nil {
+			t.Fatal(err)
+		}
+		stuck.open()
+		begun := time.Now()
+		w.stop()
+		if took := time.Since(begun); took > 20*time.Second {
+			t.Errorf("without %s the worker took %v to stop", test.name, took)
+		}
+		if test.name == "ClickHouse" {
+			if err := server.Start(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	w := l.start(parts{})
 	l.caughtUp(w)
 	l.check(w)
 }

@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"borderwatch/consumers/drain"
 	"borderwatch/consumers/kafka"
 	"borderwatch/consumers/ledger"
 	"borderwatch/consumers/store"
@@ -47,7 +48,7 @@ func (h *halt) Error() string   { return h.err.Error() }
 func (h *halt) Unwrap() []error { return []error{errHalted, h.err} }
 
 // run works until ctx ends or the partition cannot go on. After ctx ends it lets the delivery that is running finish,
-// for at most Config.StopGrace.
+// for at most Config.StopGrace and for as long as nothing of it fails.
 func (p *partition) run(ctx context.Context) error {
 	deliver, cancel := graceful(ctx, p.worker.cfg.StopGrace)
 	defer cancel()
@@ -96,9 +97,10 @@ func (p *partition) stored(next int64, newest access.Millis) {
 	p.worker.progress.reached(p.key.Topic, p.key.Partition, next)
 }
 
-// graceful returns a context that ends grace after ctx does.
+// graceful returns a context that ends grace after ctx does. What fails under it after ctx has ended is not tried again:
+// its leaf is in the ledger, and the partition's next owner delivers it.
 func graceful(ctx context.Context, grace time.Duration) (context.Context, context.CancelFunc) {
-	late, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	late, cancel := context.WithCancel(drain.With(context.WithoutCancel(ctx), ctx.Done()))
 	stop := context.AfterFunc(ctx, func() { time.AfterFunc(grace, cancel) })
 	return late, func() { stop(); cancel() }
 }

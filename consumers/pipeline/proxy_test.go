@@ -11,9 +11,9 @@ import (
 // sent after that.
 const greeting = 400
 
-// proxy stands between workers and the embedded ClickHouse. That engine ends when a client dies in the middle
-// of its greeting, which a server that people run does not; so the proxy keeps such connections open. A client that
-// dies later is cut off as it would be without a proxy.
+// proxy stands between workers and the embedded ClickHouse. That engine aborts when a connection is reset in the middle
+// of its greeting, as the system does for a process that is killed then (see embedded.ClickHouse); a server that people
+// run does not. The proxy keeps such connections open. A client that dies later is cut off as it would be without it.
 type proxy struct {
 	upstream string
 

@@ -36,7 +36,8 @@ const patience = 120 * time.Second
 // lane each.
 type rig struct {
 	brokers []string
-	cluster *kfake.Cluster // nil with a real Kafka
+	cluster *kfake.Cluster  // nil where the broker is not in this process
+	apache  *embedded.Kafka // nil where it is
 
 	server   *embeddedtest.ClickHouse
 	address  string // of a proxy before it
@@ -60,6 +61,28 @@ func newRig(t testing.TB) *rig {
 	r := rigOn(t, broker.Addrs())
 	r.cluster = broker.Cluster()
 	return r
+}
+
+// newApacheRig is a rig with an Apache Kafka of its own.
+func newApacheRig(t testing.TB) *rig {
+	t.Helper()
+	return newApacheRigWith(t, embeddedtest.SharedClickHouse(t))
+}
+
+func newApacheRigWith(t testing.TB, server *embeddedtest.ClickHouse) *rig {
+	t.Helper()
+	broker := embeddedtest.Kafka(t, embedded.KafkaConfig{})
+	r := rigWith(t, broker.Addrs(), server)
+	r.apache = broker
+	return r
+}
+
+// kind names the broker.
+func (r *rig) kind() string {
+	if r.apache != nil {
+		return "Apache Kafka"
+	}
+	return "embedded broker"
 }
 
 // rigOn is a rig with brokers that are there.
@@ -231,7 +254,7 @@ func (l *lane) configure(p *parts) {
 		p.ledger = l.rig.ledger
 	}
 	if p.log == nil {
-		p.log = quiet()
+		p.log = l.log.logger(c.Instance)
 	}
 }
 

@@ -7,6 +7,8 @@ import (
 	"math/rand/v2"
 	"slices"
 	"time"
+
+	"borderwatch/consumers/drain"
 )
 
 // Step is one idempotent write of a batch. Run repeats it until it is known to have happened, ctx ends, or trying again
@@ -18,7 +20,8 @@ type Step struct {
 
 // Insert stores a sealed block: alerts, raw records, events, dead letters, then the receipt. A crash between two steps
 // leaves rows that no view shows; inserting the same batch again completes it. An error other than *HaltError means that
-// ctx ended first: what was stored is unknown, and the same block may be inserted again.
+// ctx ended first, or the process stops (package drain): what was stored is unknown, and the same block may be inserted
+// again.
 func (s *Store) Insert(ctx context.Context, b *Block) error {
 	if err := s.InsertRows(ctx, b); err != nil {
 		return err
@@ -124,7 +127,8 @@ func (s *Store) nextHost(b *Block) {
 	b.host = s.opt.Hosts[(i+1)%len(s.opt.Hosts)]
 }
 
-// pause waits between attempts, doubling with jitter so that workers do not come back together. False means ctx ended.
+// pause waits between attempts, doubling with jitter so that workers do not come back together. False means that ctx
+// ended, or that the process stops (package drain).
 func pause(ctx context.Context, attempt int) bool {
 	d := min(retryMin<<min(attempt-1, 10), retryMax)
 	d = d/2 + rand.N(d/2+1)
@@ -133,6 +137,8 @@ func pause(ctx context.Context, attempt int) bool {
 	select {
 	case <-timer.C:
 		return true
+	case <-drain.Stopping(ctx):
+		return false
 	case <-ctx.Done():
 		return false
 	}

@@ -90,6 +90,36 @@ func (w *wire) client(ctx context.Context, host string) (*ch.Client, error) {
 		return c, nil
 	}
 	w.mu.Unlock()
+	return w.connect(ctx, host)
+}
+
+// connect greets a host. A greeting that ctx does not wait for is brought to its end all the same, which takes the
+// timeouts of dialing at most, and its connection serves a later insert: the engine that "borderwatch up" runs aborts when
+// a client resets a connection in the middle of the greeting.
+func (w *wire) connect(ctx context.Context, host string) (*ch.Client, error) {
+	type greeted struct {
+		client *ch.Client
+		err    error
+	}
+	done := make(chan greeted, 1)
+	go func() {
+		client, err := w.greet(context.WithoutCancel(ctx), host)
+		done <- greeted{client, err}
+	}()
+	select {
+	case g := <-done:
+		return g.client, g.err
+	case <-ctx.Done():
+	}
+	go func() {
+		if g := <-done; g.err == nil {
+			w.put(host, g.client)
+		}
+	}()
+	return nil, context.Cause(ctx)
+}
+
+func (w *wire) greet(ctx context.Context, host string) (*ch.Client, error) {
 	compression := ch.CompressionDisabled
 	if w.opt.Compression == compressionLZ4 {
 		compression = ch.CompressionLZ4

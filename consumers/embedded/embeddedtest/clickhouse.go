@@ -77,6 +77,20 @@ func FreshClickHouse(t testing.TB, cfg embedded.ClickHouseConfig) *ClickHouse {
 	return server
 }
 
+// Supervise starts the server again whenever it dies, until the test ends.
+func (c *ClickHouse) Supervise(t testing.TB) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- c.Run(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Errorf("ClickHouse: %v", err)
+		}
+	})
+}
+
 func newClickHouse(cfg embedded.ClickHouseConfig) *ClickHouse {
 	if len(cfg.Users) == 0 {
 		cfg.Users = []embedded.User{{Name: Admin, Password: Password, Admin: true}}
