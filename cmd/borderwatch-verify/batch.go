@@ -2,9 +2,12 @@ package main
 
 import (
 	"context"
+	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
 	"slices"
+
+	"golang.org/x/mod/sumdb/tlog"
 
 	"borderwatch/consumers/kafka"
 	"borderwatch/consumers/ledger"
@@ -13,7 +16,7 @@ import (
 
 // batch checks one recorded batch: receipt, bytes, verdicts, events and alerts. It reads tables and no view: a view can
 // be made to hide rows.
-func (v *verification) batch(ctx context.Context, replay *pipeline.Replay, leaf ledger.Batch) error {
+func (v *verification) batch(ctx context.Context, leaf ledger.Batch) error {
 	where := place(leaf.Span())
 	id, err := v.receipt(ctx, leaf)
 	if err != nil {
@@ -32,31 +35,82 @@ func (v *verification) batch(ctx context.Context, replay *pipeline.Replay, leaf 
 	if err != nil {
 		return err
 	}
-	replay.Begin(leaf, b)
-	got := newRows()
-	if err := v.records(ctx, id, func(r *kafka.Record) { got.add(replay, r) }); err != nil {
+	again := newProof(want.salts)
+	replay, err := pipeline.NewReplay(v.feeds, v.limits, leaf.Span().Key, again.row)
+	if err != nil {
 		return err
 	}
-	again := replay.End()
-	v.report.Records += again.Events + again.Quarantined
-	v.report.Events += again.Events
-	v.report.Alerts += again.Alerts
+	replay.Begin(leaf, b)
+	got := newRows()
+	if err := v.records(ctx, id, func(r *kafka.Record) { again.offset = r.Offset; got.add(replay, r) }); err != nil {
+		return err
+	}
+	counts := replay.End()
+	v.report.Records += counts.Events + counts.Quarantined
+	v.report.Events += counts.Events
+	v.report.Alerts += counts.Alerts
 	switch {
-	case again.Input != leaf.Input:
-		v.report.find("records", where, "the stored records are not those that were read (%d stored, %d recorded)", again.Events+again.Quarantined, leaf.Events+leaf.Quarantined)
+	case again.root("raw_rows") != leaf.RecordsRoot:
+		v.report.find("records", where, "the stored records are not those that were read (%d stored, %d recorded)", counts.Events+counts.Quarantined, leaf.Events+leaf.Quarantined)
 		return nil
-	case again.Judged != leaf.Judged || again.Events != leaf.Events || again.Alerts != leaf.Alerts:
-		v.report.find("verdicts", where, "judged again by bundle %.12s… the records come to %d alerts and other verdicts, recorded are %d", leaf.Bundle, again.Alerts, leaf.Alerts)
+	case again.root("event_rows") != leaf.EventsRoot || again.root("alert_rows") != leaf.AlertsRoot || again.root("dead_letter_rows") != leaf.QuarantineRoot:
+		v.report.find("verdicts", where, "judged again by bundle %.12s… the records come to %d alerts and other rows, recorded are %d", leaf.Bundle, counts.Alerts, leaf.Alerts)
 	}
 	compare(v.report, "events", where, got.events, want.events)
 	compare(v.report, "alerts", where, got.alerts, want.alerts)
 	return nil
 }
 
-// rows are the stored or remade rows of a batch, as text by what identifies them.
-type rows struct{ events, alerts map[string]int }
+// proof computes the Merkle roots of a batch's rows with the code of the Go checksum database.
+type proof struct {
+	salts  map[int64]string
+	offset int64 // of the record whose rows come
+	trees  map[string]*tree
+	data   []byte
+}
 
-func newRows() *rows { return &rows{map[string]int{}, map[string]int{}} }
+type tree struct {
+	n   int64
+	all hashes
+}
+
+func newProof(salts map[int64]string) *proof { return &proof{salts: salts, trees: map[string]*tree{}} }
+
+// row adds a row of the current record: its leaf is the hash of 0x00, the salt and the canonical row.
+func (p *proof) row(table string, canonical []byte) {
+	t := p.trees[table]
+	if t == nil {
+		t = &tree{}
+		p.trees[table] = t
+	}
+	p.data = append(append(p.data[:0], p.salts[p.offset]...), canonical...)
+	stored, err := tlog.StoredHashes(t.n, p.data, t.all)
+	if err != nil {
+		panic(err) // the hashes are in memory
+	}
+	t.all = append(t.all, stored...)
+	t.n++
+}
+
+func (p *proof) root(table string) [32]byte {
+	t := p.trees[table]
+	if t == nil {
+		return sha256.Sum256(nil)
+	}
+	root, err := tlog.TreeHash(t.n, t.all)
+	if err != nil {
+		panic(err)
+	}
+	return root
+}
+
+// rows are the stored or remade rows of a batch, as text by what identifies them.
+type rows struct {
+	events, alerts map[string]int
+	salts          map[int64]string // by offset
+}
+
+func newRows() *rows { return &rows{map[string]int{}, map[string]int{}, map[int64]string{}} }
 
 func eventRow(offset int64, content, verdict, severity string, alerts int) string {
 	return fmt.Sprintf("offset %d content %s verdict %s severity %s alerts %d", offset, content, verdict, severity, alerts)
@@ -127,15 +181,27 @@ func (v *verification) stored(ctx context.Context, id string) (*rows, error) {
 		Verdict  string `ch:"verdict"`
 		Severity string `ch:"severity"`
 		Alerts   uint16 `ch:"alerts"`
+		Salt     string `ch:"salt"`
 	}
 	out := newRows()
 	err := v.conn.Select(ctx, &events, `SELECT offset, lower(hex(content)) AS content, toString(verdict) AS verdict,
-		toString(severity) AS severity, alerts FROM `+v.db+`.event_rows WHERE batch_id = unhex($1)`, id)
+		toString(severity) AS severity, alerts, salt FROM `+v.db+`.event_rows WHERE batch_id = unhex($1)`, id)
 	if err != nil {
 		return nil, err
 	}
 	for _, e := range events {
 		out.events[eventRow(e.Offset, e.Content, e.Verdict, e.Severity, int(e.Alerts))]++
+		out.salts[e.Offset] = e.Salt
+	}
+	var letters []struct {
+		Offset int64  `ch:"offset"`
+		Salt   string `ch:"salt"`
+	}
+	if err := v.conn.Select(ctx, &letters, `SELECT offset, salt FROM `+v.db+`.dead_letter_rows WHERE batch_id = unhex($1)`, id); err != nil {
+		return nil, err
+	}
+	for _, l := range letters {
+		out.salts[l.Offset] = l.Salt
 	}
 	var alerts []struct {
 		Offset   int64  `ch:"offset"`

@@ -53,7 +53,7 @@ func verify(ctx context.Context, cfg config.Config, ledgerDir, keyFile string, r
 		return err
 	}
 	for _, key := range sortedKeys(partitions) {
-		if err := v.partition(ctx, key, partitions[key]); err != nil {
+		if err := v.partition(ctx, partitions[key]); err != nil {
 			return fmt.Errorf("%s: %w", key, err)
 		}
 	}
@@ -134,18 +134,14 @@ func (v *verification) receiptsWithoutLeaf(ctx context.Context, partitions map[l
 }
 
 // partition checks every leaf of one partition against what is stored.
-func (v *verification) partition(ctx context.Context, key ledger.Key, leaves []ledger.Entry) error {
-	replay, err := pipeline.NewReplay(v.feeds, v.limits, key)
-	if err != nil {
-		return err
-	}
+func (v *verification) partition(ctx context.Context, leaves []ledger.Entry) error {
 	for _, entry := range leaves {
 		switch leaf := entry.Leaf.(type) {
 		case ledger.Gap:
 			v.report.Gaps++
 		case ledger.Batch:
 			v.report.Batches++
-			if err := v.batch(ctx, replay, leaf); err != nil {
+			if err := v.batch(ctx, leaf); err != nil {
 				return err
 			}
 		}

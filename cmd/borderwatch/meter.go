@@ -65,9 +65,11 @@ func (m *meter) finish(keep string) (*measurement, error) {
 // stageOf maps the names of functions to stages. Of a stack the first function from the leaf that is listed decides, and
 // of several entries the first that fits.
 var stageOf = []struct{ part, stage string }{
-	{"pipeline.(*inputDigest)", "input digest"},
+	{".appendCell", "evidence"},
+	{".appendRow", "evidence"},
+	{"store.(*leaves)", "evidence"},
+	{"store.(*tree)", "evidence"},
 	{"access.(*Event).ContentDigest", "content digest"},
-	{"alert.(*Verdict).AppendCanonical", "judged digest"},
 	{"consumers/decode.", "decode"},
 	{"consumers/enrich.", "enrich"},
 	{"rules/engine.", "evaluate"},

@@ -14,7 +14,7 @@ type Effective struct {
 	Offset    int64
 }
 
-// Activation is the leaf of a bundle going live (bundle/v0).
+// Activation is the leaf of a bundle going live (bundle/v1).
 type Activation struct {
 	Bundle string // SHA-256 of the bundle manifest, 64 hexadecimal digits
 	// From says where the bundle takes effect, ascending by topic and partition.

@@ -6,9 +6,9 @@ import (
 	"time"
 )
 
-// Batch is the leaf of one judged batch (batch/v0): what was read, what was
+// Batch is the leaf of one judged batch (batch/v1): what was read, what was
 // decided, and by which bundle. It is written before the rows are inserted. The
-// limits of its fields keep the text below 1,024 bytes.
+// limits of its fields keep the text below 1,200 bytes.
 type Batch struct {
 	Source    string // kafka:<cluster-id>/<epoch>
 	Topic     string
@@ -25,8 +25,10 @@ type Batch struct {
 
 	Alerts int64
 
-	Input     [32]byte  // SHA-256 over key, value, headers, timestamp of each record, length-prefixed, in offset order
-	Judged    [32]byte  // SHA-256 over the canonical verdicts in offset order
+	// Merkle roots of RFC 6962 over the salted canonical rows (schemas/README.md): records, events and dead letters in the
+	// order of their offsets, alerts by offset and then in the order of the verdict.
+	RecordsRoot, EventsRoot, AlertsRoot, QuarantineRoot [32]byte
+
 	Bundle    string    // SHA-256 of the bundle manifest, 64 hexadecimal digits
 	Schema    int       // version of the row schema, 1 or more
 	BatchTime time.Time // pinned time of the batch, milliseconds, UTC
@@ -48,7 +50,8 @@ func (b Batch) Marshal() []byte {
 	t = t.count("events", b.Events).count("quarantined", b.Quarantined).count("control", b.Control)
 	t = t.count("compacted", b.Compacted).count("alerts", b.Alerts)
 	t = append(t, '\n')
-	t = t.digest("input", b.Input).digest("judged", b.Judged).text("bundle", "sha256:"+b.Bundle)
+	t = t.digest("records", b.RecordsRoot).digest("events", b.EventsRoot).digest("alerts", b.AlertsRoot).digest("quarantine", b.QuarantineRoot)
+	t = t.text("bundle", "sha256:"+b.Bundle)
 	return t.integer("schema", int64(b.Schema)).time("batch-time", b.BatchTime).integer("prev", b.Prev)
 }
 
@@ -97,8 +100,10 @@ func readBatch(r *lineReader) Batch {
 	b.Control = r.count(w[2], "control")
 	b.Compacted = r.count(w[3], "compacted")
 	b.Alerts = r.count(w[4], "alerts")
-	b.Input = r.digest("input")
-	b.Judged = r.digest("judged")
+	b.RecordsRoot = r.digest("records")
+	b.EventsRoot = r.digest("events")
+	b.AlertsRoot = r.digest("alerts")
+	b.QuarantineRoot = r.digest("quarantine")
 	bundle := r.digest("bundle")
 	b.Bundle = hex.EncodeToString(bundle[:])
 	b.Schema = int(r.integer("schema", 32))

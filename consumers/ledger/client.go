@@ -239,6 +239,8 @@ func answerError(resp *http.Response) error {
 		return &ConflictError{Exists: a.Exists, Head: Head{Index: a.Index, First: a.First, Last: a.Last}}
 	case http.StatusBadRequest, http.StatusRequestEntityTooLarge:
 		return fmt.Errorf("%w: ledger says: %s", ErrInvalidLeaf, a.Error)
+	case http.StatusGone:
+		return fmt.Errorf("%w: ledger says: %s", ErrSaltKeyGone, a.Error)
 	case http.StatusUnauthorized, http.StatusForbidden:
 		return fmt.Errorf("%w: %s", ErrUnauthorized, a.Error)
 	case http.StatusTooManyRequests, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:

@@ -2,7 +2,7 @@ package ledger
 
 import "time"
 
-// Gap is the leaf of offsets that will never be judged (gap/v0) and says why.
+// Gap is the leaf of offsets that will never be judged (gap/v1) and says why.
 // It moves the head like a batch does: what is missing is on record, signed.
 type Gap struct {
 	Source    string // kafka:<cluster-id>/<epoch>

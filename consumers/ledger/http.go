@@ -42,6 +42,7 @@ type ServerOptions struct {
 //	POST /v1/append   body: leaf text → 200 {"index":n}, 400, 409 with the head, 503 not durable
 //	GET  /v1/head     ?source=&topic=&partition= → 200 {"exists":b,"index":n,"first":n,"last":n}
 //	GET  /v1/leaves   ?source=&topic=&partition=&from= → JSON lines, see leafLine
+//	GET  /v1/salt-key ?day=2026-11-24 → 200 {"key":"hex"}, 410 destroyed
 //	GET  /checkpoint, /tile/…   static files of the log (C2SP tlog-tiles)
 type Server struct {
 	log    *Log
@@ -106,6 +107,7 @@ func (s *Server) Handler() http.Handler {
 	mux.Handle("POST /v1/append", s.authorized(s.append))
 	mux.Handle("GET /v1/head", s.authorized(s.head))
 	mux.Handle("GET /v1/leaves", s.authorized(s.leaves))
+	mux.Handle("GET /v1/salt-key", s.authorized(s.saltKey))
 	mux.HandleFunc("GET /checkpoint", s.checkpoint)
 	mux.HandleFunc("GET /tile/{path...}", s.tile)
 	if s.wrap != nil {

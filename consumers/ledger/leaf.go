@@ -24,10 +24,10 @@ const MaxLeafSize = 60_000
 
 // First lines of the leaf kinds.
 const (
-	kindBatch      = "borderwatch-batch/v0"
-	kindGap        = "borderwatch-gap/v0"
-	kindActivation = "borderwatch-bundle/v0"
-	kindStartup    = "borderwatch-config/v0"
+	kindBatch      = "borderwatch-batch/v1"
+	kindGap        = "borderwatch-gap/v1"
+	kindActivation = "borderwatch-bundle/v1"
+	kindStartup    = "borderwatch-config/v1"
 )
 
 var (

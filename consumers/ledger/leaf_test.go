@@ -21,7 +21,7 @@ func batch(p int32, first, last, prev int64) ledger.Batch {
 	return ledger.Batch{
 		Source: "kafka:c1/0", Topic: "access-events", Partition: p,
 		First: first, Last: last, Events: last - first + 1,
-		Input: [32]byte{1, byte(p)}, Judged: [32]byte{2}, Bundle: bundleHex,
+		RecordsRoot: [32]byte{1, byte(p)}, EventsRoot: [32]byte{2}, AlertsRoot: [32]byte{3}, QuarantineRoot: [32]byte{4}, Bundle: bundleHex,
 		Schema: 1, BatchTime: testTime, Prev: prev,
 	}
 }
@@ -56,18 +56,19 @@ func TestMarshalText(t *testing.T) {
 		leaf ledger.Leaf
 		want string
 	}{
-		{"batch", b, "borderwatch-batch/v0\n" +
+		{"batch", b, "borderwatch-batch/v1\n" +
 			"source kafka:c1/0\ntopic access-events\npartition 7\nrange 1200000 1219999\n" +
 			"counts events=19996 quarantined=3 control=1 compacted=0 alerts=41\n" +
-			"input sha256:0107" + zeros + "\njudged sha256:0200" + zeros + "\n" +
+			"records sha256:0107" + zeros + "\nevents sha256:0200" + zeros + "\n" +
+			"alerts sha256:0300" + zeros + "\nquarantine sha256:0400" + zeros + "\n" +
 			"bundle sha256:" + bundleHex + "\nschema 1\nbatch-time 2026-11-23T17:22:00.123Z\nprev 48211\n"},
-		{"gap", gap(7, 5, 9, -1), "borderwatch-gap/v0\n" +
+		{"gap", gap(7, 5, 9, -1), "borderwatch-gap/v1\n" +
 			"source kafka:c1/0\ntopic access-events\npartition 7\nrange 5 9\n" +
 			"reason retention: log start 1300000\nbatch-time 2026-11-23T17:22:00.123Z\nprev -1\n"},
-		{"bundle", activation(), "borderwatch-bundle/v0\nbundle sha256:" + bundleHex + "\n" +
+		{"bundle", activation(), "borderwatch-bundle/v1\nbundle sha256:" + bundleHex + "\n" +
 			"effective access-events 0 10\neffective access-events 10 0\neffective audit 2 7\n" +
 			"note approved in change 17\ntime 2026-11-23T17:22:00.123Z\n"},
-		{"config", startup(), "borderwatch-config/v0\ninstance ingest/1\nversion v0.1.0\ncommit 4a6343e+dirty\n" +
+		{"config", startup(), "borderwatch-config/v1\ninstance ingest/1\nversion v0.1.0\ncommit 4a6343e+dirty\n" +
 			"binary sha256:0300" + zeros + "\ngo go1.26.8 X:jsonv2\ntime 2026-11-23T17:22:00.123Z\n"},
 	}
 	for _, tt := range tests {
@@ -108,8 +109,8 @@ func TestLargestBatchFits(t *testing.T) {
 	if err := b.Validate(); err != nil {
 		t.Error(err)
 	}
-	if n := len(b.Marshal()); n >= 1024 {
-		t.Errorf("%d bytes, want less than 1024", n)
+	if n := len(b.Marshal()); n >= 1200 {
+		t.Errorf("%d bytes, want less than 1200", n)
 	}
 }
 
@@ -170,9 +171,9 @@ func TestValidate(t *testing.T) {
 func TestParseLeafIsStrict(t *testing.T) {
 	good := string(batch(7, 10, 19, 3).Marshal())
 	tests := []struct{ name, old, new, want string }{
-		{"unknown kind", "batch/v0", "batch/v9", "unknown kind"},
-		{"no last newline", "prev 3\n", "prev 3", "line 12"},
-		{"trailing text", "prev 3\n", "prev 3\n\n", "line 13"},
+		{"unknown kind", "batch/v1", "batch/v9", "unknown kind"},
+		{"no last newline", "prev 3\n", "prev 3", "line 14"},
+		{"trailing text", "prev 3\n", "prev 3\n\n", "line 15"},
 		{"line left out", "topic access-events\n", "", "line 3"},
 		{"leading zero", "partition 7", "partition 07", "canonical"},
 		{"plus sign", "range 10", "range +10", "canonical"},
@@ -180,11 +181,11 @@ func TestParseLeafIsStrict(t *testing.T) {
 		{"too large", "partition 7", "partition 2147483648", "line 4"},
 		{"double space", "range 10 19", "range 10  19", "line 5"},
 		{"other count", "control=", "comtrol=", "line 6"},
-		{"short digest", "input sha256:01", "input sha256:", "line 7"},
+		{"short digest", "records sha256:01", "records sha256:", "line 7"},
 		{"upper-case digest", "bundle sha256:9f", "bundle sha256:9F", "canonical"},
-		{"carriage return", "schema 1\n", "schema 1\r\n", "line 10"},
-		{"other zone", "00.123Z", "00.123+00:00", "line 11"},
-		{"no milliseconds", "00.123Z", "00Z", "line 11"},
+		{"carriage return", "schema 1\n", "schema 1\r\n", "line 12"},
+		{"other zone", "00.123Z", "00.123+00:00", "line 13"},
+		{"no milliseconds", "00.123Z", "00Z", "line 13"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -204,8 +205,8 @@ func FuzzParseLeaf(f *testing.F) {
 	for _, leaf := range []ledger.Leaf{batch(7, 10, 19, 3), gap(0, 0, 0, -1), activation(), startup()} {
 		f.Add(leaf.Marshal())
 	}
-	f.Add([]byte("borderwatch-batch/v0\n"))
-	f.Add([]byte("borderwatch-bundle/v0\nbundle sha256:\neffective a 0 0\n"))
+	f.Add([]byte("borderwatch-batch/v1\n"))
+	f.Add([]byte("borderwatch-bundle/v1\nbundle sha256:\neffective a 0 0\n"))
 	f.Fuzz(func(t *testing.T, text []byte) {
 		leaf, err := ledger.ParseLeaf(text)
 		if err != nil {

@@ -58,6 +58,10 @@ type Options struct {
 	// CheckpointInterval is the age at which a grown log signs a new checkpoint,
 	// at least 100 ms. Default 1 s. A silent log signs one every minute.
 	CheckpointInterval time.Duration
+	// KeepSaltKeys is how long the salt key of a day is kept after it: a batch that was recorded and not stored can be made
+	// again for that long, and a row that is erased can be guessed at by whoever has the key. Default 8 days.
+	KeepSaltKeys time.Duration
+	Now          func() time.Time // the clock of salt keys; default time.Now
 }
 
 // Log is the ledger on local disk. It holds an exclusive lock from Open to
@@ -67,6 +71,9 @@ type Log struct {
 	lock *flock.Flock
 	key  signingKey
 	sign *guard
+
+	now       func() time.Time
+	keepSalts time.Duration
 
 	add      tessera.AddFn
 	reader   tessera.LogReader
@@ -108,6 +115,13 @@ func Open(ctx context.Context, o Options) (*Log, error) {
 		heads:   map[Key]*slot{},
 		notices: newSlot(),
 		noticed: map[[32]byte]uint64{},
+		now:     o.Now, keepSalts: o.KeepSaltKeys,
+	}
+	if l.now == nil {
+		l.now = time.Now
+	}
+	if l.keepSalts <= 0 {
+		l.keepSalts = defaultKeep
 	}
 	if err := l.start(ctx, o); err != nil {
 		if l.cancel != nil {

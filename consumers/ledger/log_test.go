@@ -189,7 +189,7 @@ func TestOpenRefuses(t *testing.T) {
 			return os.Remove(filepath.Join(dir, "tlog", ".state", "treeState"))
 		}, "treeState"},
 		{"altered leaf", func(dir string) error { return replaceIn(entriesFile(dir, 2), "events=10 ", "events=9 ") }, ""},
-		{"altered digest", func(dir string) error { return replaceIn(entriesFile(dir, 2), "judged sha256:02", "judged sha256:03") },
+		{"altered digest", func(dir string) error { return replaceIn(entriesFile(dir, 2), "events sha256:02", "events sha256:03") },
 			"altered"},
 		{"rolled back state", func(dir string) error {
 			return os.WriteFile(filepath.Join(dir, "tlog", ".state", "treeState"), []byte(`{"size":0,"root":""}`), 0o644)

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// Startup is the leaf of a process that starts (config/v0): which build ran.
+// Startup is the leaf of a process that starts (config/v1): which build ran.
 type Startup struct {
 	Instance string    // role and name of the process, one word
 	Version  string    // module version, (devel) for a local build

@@ -2,8 +2,7 @@ package pipeline
 
 import (
 	"crypto/sha256"
-	"encoding/binary"
-	"hash"
+	"slices"
 	"time"
 
 	"borderwatch/consumers/bundle"
@@ -22,10 +21,8 @@ type batch struct {
 	bundle *bundle.Bundle
 	block  *store.Block
 
-	counts struct{ events, quarantined, control, compacted, alerts int64 }
-	input  inputDigest
-	judged hash.Hash
-
+	counts  struct{ events, quarantined, control, compacted, alerts int64 }
+	salts   *store.Salts
 	newest  access.Millis   // largest Kafka timestamp
 	letters []kafka.Message // for the dead-letter topic, where there is one
 	copied  int64           // bytes of letters
@@ -33,15 +30,10 @@ type batch struct {
 	opened  time.Time       // when the first offset was taken up, for the linger
 }
 
-// open makes b the empty batch that starts at first.
-func (b *batch) open(key ledger.Key, first int64, bundle *bundle.Bundle, batchTime time.Time) {
+// open makes b the empty batch that starts at first. Without salts its rows cannot be proved.
+func (b *batch) open(key ledger.Key, first int64, bundle *bundle.Bundle, batchTime time.Time, salts *store.Salts) {
 	*b = batch{key: key, first: first, next: first, time: batchTime, bundle: bundle, block: b.block,
-		input: b.input, judged: b.judged, letters: b.letters[:0], opened: batchTime}
-	if b.judged == nil {
-		b.judged, b.input.sum = sha256.New(), sha256.New()
-	}
-	b.judged.Reset()
-	b.input.reset()
+		salts: salts, letters: b.letters[:0], opened: batchTime}
 	b.block.Begin(b.rows())
 }
 
@@ -49,7 +41,7 @@ func (b *batch) open(key ledger.Key, first int64, bundle *bundle.Bundle, batchTi
 func (b *batch) rows() store.Batch {
 	return store.Batch{
 		Source: b.key.Source, Topic: b.key.Topic, Partition: b.key.Partition,
-		First: b.first, BatchTime: access.Millis(b.time.UnixMilli()), Bundle: b.bundle.Digest,
+		First: b.first, BatchTime: access.Millis(b.time.UnixMilli()), Bundle: b.bundle.Digest, Salts: b.salts,
 	}
 }
 
@@ -65,51 +57,18 @@ func (b *batch) full(cfg *Config) bool {
 
 // leaf is the record of the batch for the ledger; prev is the index of the partition's last leaf, -1 for none.
 func (b *batch) leaf(prev int64) ledger.Batch {
-	leaf := ledger.Batch{
+	roots := b.block.Roots()
+	return ledger.Batch{
 		Source: b.key.Source, Topic: b.key.Topic, Partition: b.key.Partition,
 		First: b.first, Last: b.next - 1,
 		Events: b.counts.events, Quarantined: b.counts.quarantined, Control: b.counts.control,
 		Compacted: b.counts.compacted, Alerts: b.counts.alerts,
+		RecordsRoot: roots.Records, EventsRoot: roots.Events, AlertsRoot: roots.Alerts, QuarantineRoot: roots.Quarantine,
 		Bundle: b.bundle.Digest, Schema: store.SchemaVersion, BatchTime: b.time, Prev: prev,
 	}
-	b.input.sum.Sum(leaf.Input[:0])
-	b.judged.Sum(leaf.Judged[:0])
-	return leaf
 }
 
-// inputDigest hashes every record of a batch in offset order: offset, timestamp, then key, value and headers, each with
-// its length, so that no two sequences of records have the same input.
-type inputDigest struct {
-	sum    hash.Hash
-	prefix []byte
-}
-
-// nullLength marks a null key or value, which is not an empty one.
-const nullLength = ^uint32(0)
-
-func (d *inputDigest) reset() { d.sum.Reset() }
-
-func (d *inputDigest) add(r *kafka.Record) {
-	p := d.prefix[:0]
-	p = binary.BigEndian.AppendUint64(p, uint64(r.Offset))
-	p = binary.BigEndian.AppendUint64(p, uint64(r.Timestamp))
-	p = appendBytes(p, r.Key)
-	p = binary.BigEndian.AppendUint32(p, uint32(len(r.Headers)))
-	for i := range r.Headers {
-		p = appendBytes(p, r.Headers[i].Key)
-		p = appendBytes(p, r.Headers[i].Value)
-	}
-	p = appendLength(p, r.Value)
-	d.sum.Write(p)
-	d.sum.Write(r.Value)
-	d.prefix = p
-}
-
-func appendBytes(p, v []byte) []byte { return append(appendLength(p, v), v...) }
-
-func appendLength(p, v []byte) []byte {
-	if v == nil {
-		return binary.BigEndian.AppendUint32(p, nullLength)
-	}
-	return binary.BigEndian.AppendUint32(p, uint32(len(v)))
+// judged is one digest over what was decided, for the receipt.
+func judged(leaf *ledger.Batch) [32]byte {
+	return sha256.Sum256(slices.Concat(leaf.EventsRoot[:], leaf.AlertsRoot[:], leaf.QuarantineRoot[:]))
 }

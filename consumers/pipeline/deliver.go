@@ -50,7 +50,7 @@ func (p *partition) commitTo(ctx context.Context, next int64) error {
 // insert writes the rows of a recorded batch, by rows, and its receipt. Takeover calls it for batches whose receipt is
 // missing.
 func (p *partition) insert(ctx context.Context, b *batch, leaf ledger.Batch, index uint64, rows func(context.Context, *store.Block) error) error {
-	b.block.Seal(store.Seal{Last: leaf.Last, LedgerIndex: index, Input: leaf.Input, Judged: leaf.Judged,
+	b.block.Seal(store.Seal{Last: leaf.Last, LedgerIndex: index, Input: leaf.RecordsRoot, Judged: judged(&leaf),
 		Control: leaf.Control, Compacted: leaf.Compacted, Worker: p.worker.cfg.Instance})
 	if err := p.timed(stageInsert, func() error { return rows(ctx, b.block) }); err != nil {
 		return fmt.Errorf("insert offsets %d to %d: %w", leaf.First, leaf.Last, err)

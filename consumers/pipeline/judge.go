@@ -83,7 +83,6 @@ func (j *judge) pin(bundle *bundle.Bundle) {
 }
 
 func (j *judge) one(b *batch, r *kafka.Record) {
-	b.input.add(r)
 	b.newest = max(b.newest, access.Millis(r.Timestamp))
 	b.block.AppendRaw(r.Offset, access.Millis(r.Timestamp), r.Key, r.Value, j.rowHeaders(r.Headers))
 	feed := j.feeds.of(r.Headers)
@@ -116,8 +115,6 @@ func (j *judge) one(b *batch, r *kafka.Record) {
 	} else {
 		b.bundle.Engine.Evaluate(&j.event, content, &j.verdict)
 	}
-	j.scratch = j.verdict.AppendCanonical(j.scratch[:0])
-	b.judged.Write(j.scratch)
 	t = j.lap(timed, t, stageEvaluate)
 
 	b.block.AppendEvent(&j.event, content, &j.verdict)
@@ -147,7 +144,6 @@ func (j *judge) quarantine(b *batch, r *kafka.Record, feed string, err error) {
 	}
 	b.counts.quarantined++
 	j.inARow++
-	b.judged.Write([]byte(bad.Code))
 	b.block.AppendDeadLetter(store.DeadLetter{
 		Offset: r.Offset, Timestamp: access.Millis(r.Timestamp), Feed: feed, Code: string(bad.Code), Reason: bad.Reason,
 		Field: bad.Field, Position: int64(bad.Position), Key: r.Key, Value: r.Value, Headers: j.rowHeaders(r.Headers),

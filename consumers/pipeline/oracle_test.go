@@ -4,10 +4,8 @@ import (
 	"cmp"
 	"context"
 	"crypto/sha256"
-	"encoding/binary"
 	"errors"
 	"fmt"
-	"hash"
 	"maps"
 	"slices"
 	"strings"
@@ -129,8 +127,8 @@ type oracle struct {
 
 // verdict is what a record comes to when it is judged again.
 type verdict struct {
-	content, verdict, severity, location, matched, canonical string
-	alerts                                                   []string
+	content, verdict, severity, location, matched string
+	alerts                                        []string
 }
 
 func place(partition int32, offset int64) int64 { return int64(partition)<<40 | offset }
@@ -259,7 +257,7 @@ func (o *oracle) judge(digest string, p *produced) (*verdict, error) {
 }
 
 func words(ev *access.Event, content access.Digest, v *alert.Verdict) *verdict {
-	out := &verdict{content: fmt.Sprintf("%x", content[:]), verdict: v.Outcome.String(), severity: v.Severity.String(), canonical: string(v.AppendCanonical(nil))}
+	out := &verdict{content: fmt.Sprintf("%x", content[:]), verdict: v.Outcome.String(), severity: v.Severity.String()}
 	out.location = fmt.Sprintf("%s %s %s", ev.Location.Verdict, ev.Location.Candidates.String(), ev.Location.Reason)
 	var matched []string
 	for _, m := range v.Matched {
@@ -347,55 +345,6 @@ func (o *oracle) partition(partition int32) {
 	if at, ok := o.lane.committed()[partition]; ok && at.At > max(next, 0) {
 		o.t.Errorf("%s: committed %d, the ledger ends at %d", key, at.At, next)
 	}
-}
-
-// digests makes the two digests of a leaf again, from the manifest and from the second verdicts.
-func (o *oracle) digests(leaf ledger.Batch) {
-	o.t.Helper()
-	input, judged := sha256.New(), sha256.New()
-	var events, letters int64
-	for i := range o.lane.manifest {
-		p := &o.lane.manifest[i]
-		if p.partition != leaf.Partition || p.offset < leaf.First || p.offset > leaf.Last {
-			continue
-		}
-		hashRecord(input, p)
-		if v := o.again[place(p.partition, p.offset)]; v != nil {
-			events++
-			judged.Write([]byte(v.canonical))
-		} else {
-			letters++
-			judged.Write([]byte(p.code))
-		}
-	}
-	if events != leaf.Events || letters != leaf.Quarantined {
-		o.t.Errorf("leaf [%d,%d] counts %d events and %d dead letters, want %d and %d", leaf.First, leaf.Last, leaf.Events, leaf.Quarantined, events, letters)
-	}
-	if [32]byte(input.Sum(nil)) != leaf.Input || [32]byte(judged.Sum(nil)) != leaf.Judged {
-		o.t.Errorf("leaf [%d,%d]: digests differ from what was produced", leaf.First, leaf.Last)
-	}
-}
-
-// hashRecord is the input digest as the ledger documents it.
-func hashRecord(h hash.Hash, p *produced) {
-	number := func(n uint64) { _ = binary.Write(h, binary.BigEndian, n) }
-	text := func(b []byte) {
-		length := uint32(len(b))
-		if b == nil {
-			length = ^uint32(0)
-		}
-		_ = binary.Write(h, binary.BigEndian, length)
-		h.Write(b)
-	}
-	number(uint64(p.offset))
-	number(uint64(p.timestamp))
-	text(p.key)
-	_ = binary.Write(h, binary.BigEndian, uint32(len(p.headers)))
-	for _, header := range p.headers {
-		text([]byte(header.Key))
-		text(header.Value)
-	}
-	text(p.value)
 }
 
 // alertsView holds the ids of the view against those of the second verdicts: each shows once, however often it was raised.

@@ -27,6 +27,10 @@ type partition struct {
 	metrics *partitionMetrics
 	next    atomic.Int64 // first offset that is not stored
 
+	// Owned by takeover, then by the judging goroutine.
+	salts   *store.Salts
+	saltDay string
+
 	// Owned by takeover, then by the deliver goroutine.
 	prev    int64  // ledger index of the last leaf, -1 for none
 	inForce string // bundle of the last stored batch, "" where not known
@@ -145,7 +149,9 @@ func (p *partition) judgeLoop(ctx context.Context, reader *kafka.Reader, next in
 func (p *partition) take(ctx context.Context, b *batch, chunk *kafka.Chunk, sealed chan<- *batch) (*batch, error) {
 	for part := newPart(chunk); !part.done(); {
 		if b.empty() {
-			p.begin(b, part.next)
+			if err := p.begin(ctx, b, part.next); err != nil {
+				return b, err
+			}
 		}
 		before := b.size()
 		full := p.judge.part(b, &part, &p.worker.cfg)
@@ -198,15 +204,39 @@ func (p *partition) letters(b *batch) error {
 // open takes a block from the pool for the batch that will start at next.
 func (p *partition) open(next int64) *batch {
 	b := p.worker.blank()
-	b.open(p.key, next, p.worker.bundles.Current(), batchTime())
+	b.open(p.key, next, p.worker.bundles.Current(), batchTime(), nil)
 	return b
 }
 
-// begin pins bundle and time of an empty batch when its first records arrive.
-func (p *partition) begin(b *batch, first int64) {
-	held := b.held
-	b.open(p.key, first, p.worker.bundles.Current(), batchTime())
+// begin pins bundle and time of an empty batch when its first records arrive. Its error is the end of ctx, or that the
+// ledger has no salts for today.
+func (p *partition) begin(ctx context.Context, b *batch, first int64) error {
+	held, now := b.held, batchTime()
+	salts, err := p.saltsOf(ctx, now)
+	if err != nil {
+		return err
+	}
+	b.open(p.key, first, p.worker.bundles.Current(), now, salts)
 	b.held = held
+	return nil
+}
+
+// saltsOf returns the salts of the partition's rows in a batch of that time.
+func (p *partition) saltsOf(ctx context.Context, t time.Time) (*store.Salts, error) {
+	day := t.UTC().Format(time.DateOnly)
+	if p.salts != nil && p.saltDay == day {
+		return p.salts, nil
+	}
+	var key ledger.SaltKey
+	err := p.worker.retry(ctx, "salt_key", func(ctx context.Context) (err error) {
+		key, err = p.worker.ledger.SaltKey(ctx, day)
+		return err
+	}, func(err error) bool { return !errors.Is(err, ledger.ErrSaltKeyGone) })
+	if err != nil {
+		return nil, fmt.Errorf("salts of %s: %w", day, err)
+	}
+	p.salts, p.saltDay = store.NewSalts(key, p.key.Source, p.key.Topic, p.key.Partition), day
+	return p.salts, nil
 }
 
 // batchTime is the one look at the clock: the time is recorded with the batch, and a replay uses the recorded one.
@@ -248,5 +278,6 @@ var haltClasses = []func(error) (string, bool){
 	func(err error) (string, bool) { var e *kafka.TooLarge; return "too_large", errors.As(err, &e) },
 	func(err error) (string, bool) { var e *kafka.Unsupported; return "unsupported", errors.As(err, &e) },
 	func(err error) (string, bool) { return "ledger", errors.Is(err, ledger.ErrInvalidLeaf) },
+	func(err error) (string, bool) { return "salt_key", errors.Is(err, ledger.ErrSaltKeyGone) },
 	func(err error) (string, bool) { var e *store.HaltError; return "store", errors.As(err, &e) },
 }

@@ -60,7 +60,11 @@ func (p *partition) redo(ctx, deliver context.Context, leaf ledger.Batch, index 
 	}
 	b := p.worker.blank()
 	defer p.worker.recycle(b)
-	b.open(p.key, leaf.First, judgedBy, leaf.BatchTime)
+	salts, err := p.saltsOf(ctx, leaf.BatchTime)
+	if err != nil {
+		return fmt.Errorf("offsets %d to %d were recorded and not stored, and cannot be made again: %w", leaf.First, leaf.Last, err)
+	}
+	b.open(p.key, leaf.First, judgedBy, leaf.BatchTime, salts)
 	if err := p.refetch(ctx, b, leaf); err != nil {
 		return p.gone(ctx, err, leaf, index)
 	}

@@ -61,6 +61,8 @@ type Ledger interface {
 	Head(ctx context.Context, key ledger.Key) (ledger.Head, bool, error)
 	// Leaves yields the leaves of a partition that cover offset from and later ones, in order.
 	Leaves(ctx context.Context, key ledger.Key, from int64) iter.Seq2[ledger.Entry, error]
+	// SaltKey returns the secret of a UTC day for the salts of its rows, the same each time, or ledger.ErrSaltKeyGone.
+	SaltKey(ctx context.Context, day string) (ledger.SaltKey, error)
 }
 
 // Bundles gives the bundle in force and any earlier one.

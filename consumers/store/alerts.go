@@ -69,13 +69,11 @@ func (a *alerts) begin(b Batch) {
 	a.bundle.set(b.Bundle)
 }
 
-// add appends the alerts of one event.
-func (a *alerts) add(ev *access.Event, content *access.Digest, v *alert.Verdict) {
-	for i := range v.Alerts {
-		a.header.row(ev.Kafka.Offset, ev.Kafka.Timestamp)
-		a.addItem(&v.Alerts[i])
-		a.addEvent(ev, content, v.Alerts[i].DataItem)
-	}
+// add appends one alert of an event.
+func (a *alerts) add(ev *access.Event, content *access.Digest, item *alert.Item) {
+	a.header.row(ev.Kafka.Offset, ev.Kafka.Timestamp)
+	a.addItem(item)
+	a.addEvent(ev, content, item.DataItem)
 }
 
 func (a *alerts) addItem(item *alert.Item) {

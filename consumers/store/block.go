@@ -23,6 +23,7 @@ type Batch struct {
 	First     int64         // first offset
 	BatchTime access.Millis // pinned before the batch is recorded; decides the table partition
 	Bundle    string        // digest of the bundle that judged
+	Salts     *Salts        // of the partition and the day of BatchTime; nil leaves the rows without proof
 	Attempt   uint16        // 0, or the number of the repair that writes the batch again and replaces the earlier ones
 }
 
@@ -47,6 +48,7 @@ type Block struct {
 	alerts  *alerts
 	letters *deadLetters
 	receipt *receipts
+	leaves  leaves
 }
 
 // NewBlock returns a block without memory; Begin comes first.
@@ -61,6 +63,7 @@ func (b *Block) Begin(batch Batch) {
 	b.raw.begin(batch)
 	b.alerts.begin(batch)
 	b.letters.begin(batch)
+	b.leaves.reset()
 }
 
 // id names this attempt at the batch.
@@ -68,9 +71,13 @@ func (b *Block) id() access.Digest { return batchID(b.batch, b.seal.Last, b.batc
 
 // AppendEvent appends an event with its verdict and its alerts. ev.Kafka says where it lies.
 func (b *Block) AppendEvent(ev *access.Event, content access.Digest, v *alert.Verdict) {
+	salt := b.batch.Salts.at(ev.Kafka.Offset)
 	b.events.add(ev, &content, v)
-	if len(v.Alerts) > 0 {
-		b.alerts.add(ev, &content, v)
+	b.events.salt.bytes(salt[:])
+	b.leaves.add(&b.leaves.events, salt, &b.events.table)
+	for i := range v.Alerts {
+		b.alerts.add(ev, &content, &v.Alerts[i])
+		b.leaves.add(&b.leaves.alerts, salt, &b.alerts.table)
 	}
 }
 
@@ -79,10 +86,16 @@ func (b *Block) AppendEvent(ev *access.Event, content access.Digest, v *alert.Ve
 func (b *Block) AppendRaw(offset int64, timestamp access.Millis, key, value []byte, headers []Header) {
 	b.raw.header.row(offset, timestamp)
 	b.raw.record.add(key, value, headers)
+	b.leaves.add(&b.leaves.records, b.batch.Salts.at(offset), &b.raw.table)
 }
 
 // AppendDeadLetter appends a record that could not be decoded.
-func (b *Block) AppendDeadLetter(l DeadLetter) { b.letters.add(&l) }
+func (b *Block) AppendDeadLetter(l DeadLetter) {
+	salt := b.batch.Salts.at(l.Offset)
+	b.letters.add(&l)
+	b.letters.salt.bytes(salt[:])
+	b.leaves.add(&b.leaves.quarantine, salt, &b.letters.table)
+}
 
 // Events is the number of events so far.
 func (b *Block) Events() int { return b.events.rows() }

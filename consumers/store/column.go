@@ -14,6 +14,8 @@ type column interface {
 	proto.Inferable
 	proto.StateEncoder
 	reset()
+	// appendCell appends the canonical form of the last row's value (canonical.go). The column has a row.
+	appendCell(b []byte) []byte
 }
 
 // constant is a column whose value is the same in all rows of a block; it takes part in the fill once.
@@ -63,6 +65,8 @@ func (c *fixed) uint32(v uint32)              { c.buf = binary.LittleEndian.Appe
 func (c *fixed) int64(v int64)                { c.buf = binary.LittleEndian.AppendUint64(c.buf, uint64(v)) }
 func (c *fixed) bytes(v []byte)               { c.buf = append(c.buf, v...) }
 
+func (c *fixed) appendCell(b []byte) []byte { return append(b, c.buf[len(c.buf)-c.width:]...) }
+
 func (c *fixed) bool(v bool) {
 	if v {
 		c.byte(1)
@@ -92,20 +96,24 @@ type text struct {
 	kind
 	rows int
 	buf  []byte
+	cell int // where the last row starts in buf
 }
 
 func (c *text) Rows() int                    { return c.rows }
 func (c *text) EncodeColumn(b *proto.Buffer) { b.PutRaw(c.buf) }
 func (c *text) WriteColumn(w *proto.Writer)  { w.ChainWrite(c.buf) }
 func (c *text) reset()                       { c.rows, c.buf = 0, c.buf[:0] }
+func (c *text) appendCell(b []byte) []byte   { return append(b, c.buf[c.cell:]...) }
 
 func (c *text) string(v string) {
+	c.cell = len(c.buf)
 	c.buf = binary.AppendUvarint(c.buf, uint64(len(v)))
 	c.buf = append(c.buf, v...)
 	c.rows++
 }
 
 func (c *text) bytes(v []byte) {
+	c.cell = len(c.buf)
 	c.buf = binary.AppendUvarint(c.buf, uint64(len(v)))
 	c.buf = append(c.buf, v...)
 	c.rows++
@@ -119,6 +127,7 @@ type bulk struct {
 	size     int      // bytes in all segments
 	segments [][]byte // those before the last in use are full, those behind it empty
 	used     int
+	cell     int // where the last row starts in the last segment in use
 }
 
 // The first segment is small, for partitions in which little arrives; each next one is as large as all before it.
@@ -127,7 +136,8 @@ const (
 	maxSegment = 1 << 20
 )
 
-func (c *bulk) Rows() int { return c.rows }
+func (c *bulk) Rows() int                  { return c.rows }
+func (c *bulk) appendCell(b []byte) []byte { return append(b, c.segments[c.used-1][c.cell:]...) }
 
 func (c *bulk) EncodeColumn(b *proto.Buffer) {
 	for _, s := range c.segments[:c.used] {
@@ -155,10 +165,10 @@ func (c *bulk) bytes(v []byte) {
 		c.next(need)
 	}
 	s := &c.segments[c.used-1]
-	before := len(*s)
+	c.cell = len(*s)
 	*s = binary.AppendUvarint(*s, uint64(len(v)))
 	*s = append(*s, v...)
-	c.size += len(*s) - before
+	c.size += len(*s) - c.cell
 	c.rows++
 }
 
@@ -173,15 +183,25 @@ func (c *bulk) next(need int) {
 	c.used++
 }
 
+// element is a column that the elements of an array are in.
+type element interface {
+	column
+	bytes(v []byte)
+}
+
 // list is an Array column: the ends of the rows, and the elements in a column of their own.
-type list[C column] struct {
+type list[C element] struct {
 	kind
 	ends     []byte
 	last     uint64
 	elements C
+	n        uint64 // elements of the row that is being filled
+	open     []byte // their canonical form
+	cell     []byte // canonical form of the last row
 }
 
-func (c *list[C]) Rows() int { return len(c.ends) / 8 }
+func (c *list[C]) Rows() int                  { return len(c.ends) / 8 }
+func (c *list[C]) appendCell(b []byte) []byte { return append(b, c.cell...) }
 
 func (c *list[C]) EncodeState(b *proto.Buffer) { c.elements.EncodeState(b) }
 
@@ -196,12 +216,21 @@ func (c *list[C]) WriteColumn(w *proto.Writer) {
 }
 
 func (c *list[C]) reset() {
-	c.ends, c.last = c.ends[:0], 0
+	c.ends, c.last, c.n, c.open = c.ends[:0], 0, 0, c.open[:0]
 	c.elements.reset()
 }
 
-// end closes a row whose n elements were appended to c.elements.
-func (c *list[C]) end(n int) {
-	c.last += uint64(n)
+// add appends an element to the row that is being filled.
+func (c *list[C]) add(v []byte) {
+	c.elements.bytes(v)
+	c.open = c.elements.appendCell(c.open)
+	c.n++
+}
+
+// end closes the row.
+func (c *list[C]) end() {
+	c.last += c.n
 	c.ends = binary.LittleEndian.AppendUint64(c.ends, c.last)
+	c.cell = append(binary.AppendUvarint(c.cell[:0], c.n), c.open...)
+	c.n, c.open = 0, c.open[:0]
 }

@@ -15,6 +15,7 @@ type dictionary struct {
 	slots   []entry  // by hash; a power of two
 	entries int      // with entry 0, which has no slot
 	wire    []byte   // entries as uvarint length and bytes
+	starts  []uint32 // where each entry starts in wire, and where the last one ends
 	rows    []uint32 // entry of each row
 	keys    []byte   // rows in the width that is sent
 	last    entry    // found last: values come in runs
@@ -43,11 +44,16 @@ func newDictionary() *dictionary {
 
 func (c *dictionary) reset() {
 	clear(c.slots)
-	c.wire, c.rows = append(c.wire[:0], 0), c.rows[:0]
+	c.wire, c.starts, c.rows = append(c.wire[:0], 0), append(c.starts[:0], 0, 1), c.rows[:0]
 	c.entries, c.last = 1, entry{start: 1, end: 1}
 }
 
 func (c *dictionary) Rows() int { return len(c.rows) }
+
+func (c *dictionary) appendCell(b []byte) []byte {
+	i := c.rows[len(c.rows)-1]
+	return append(b, c.wire[c.starts[i]:c.starts[i+1]]...)
+}
 
 // string appends a row.
 func (c *dictionary) string(s string) {
@@ -97,6 +103,7 @@ func insert[S string | []byte](c *dictionary, e *entry, h uint32, s S) {
 	start := uint32(len(c.wire))
 	c.wire = append(c.wire, s...)
 	*e = entry{h, uint32(c.entries), start, uint32(len(c.wire))}
+	c.starts = append(c.starts, e.end)
 	c.entries++
 	if 2*c.entries > len(c.slots) {
 		c.grow()
@@ -184,9 +191,10 @@ func (c *one) set(v string) {
 	c.value = append(c.value, v...)
 }
 
-func (c *one) Rows() int       { return c.n }
-func (c *one) reset()          { c.n = 0 }
-func (c *one) repeat(rows int) { c.n, c.keys = rows, append(c.keys[:0], make([]byte, rows)...) }
+func (c *one) Rows() int                  { return c.n }
+func (c *one) appendCell(b []byte) []byte { return append(b, c.value...) }
+func (c *one) reset()                     { c.n = 0 }
+func (c *one) repeat(rows int)            { c.n, c.keys = rows, append(c.keys[:0], make([]byte, rows)...) }
 
 // EncodeState writes the version of the serialization.
 func (c *one) EncodeState(b *proto.Buffer) { b.PutUInt64(dictionaryVersion) }

@@ -36,6 +36,7 @@ type events struct {
 	matched           *dictionary
 	near              nearColumn
 	nearTotal         *fixed
+	salt              *fixed
 	scratch           []byte
 }
 
@@ -65,6 +66,7 @@ func newEvents() *events {
 	e.matched = t.dictionary("matched")
 	e.near = newNearColumn(t)
 	e.nearTotal = t.fixed("near_total", "UInt16", 2)
+	e.salt = t.salt()
 	return e
 }
 

@@ -43,14 +43,14 @@ func (c *record) add(key, value []byte, headers []Header) {
 		nulls |= nullValue
 	}
 	for i, h := range headers {
-		c.headerKeys.elements.bytes(h.Key)
-		c.headerValues.elements.bytes(h.Value)
+		c.headerKeys.add(h.Key)
+		c.headerValues.add(h.Value)
 		if h.Value == nil {
 			nulls |= nullHeader << i
 		}
 	}
-	c.headerKeys.end(len(headers))
-	c.headerValues.end(len(headers))
+	c.headerKeys.end()
+	c.headerValues.end()
 	c.nulls.uint32(nulls)
 }
 
@@ -94,6 +94,7 @@ type deadLetters struct {
 	reason, field   *text
 	position, bytes *fixed
 	record
+	salt *fixed
 }
 
 func newDeadLetters() *deadLetters {
@@ -104,6 +105,7 @@ func newDeadLetters() *deadLetters {
 	d.reason, d.field = t.text("reason"), t.text("field")
 	d.position, d.bytes = t.int64("position"), t.fixed("size", "UInt32", 4)
 	d.record = newRecord(t)
+	d.salt = t.salt()
 	return d
 }
 

@@ -69,9 +69,9 @@ func (r *receipts) set(b *Block) {
 func (r *receipts) setSupersedes(b *Block) {
 	for attempt := range b.batch.Attempt {
 		id := batchID(b.batch, b.seal.Last, attempt)
-		r.supersedes.elements.bytes(id[:])
+		r.supersedes.add(id[:])
 	}
-	r.supersedes.end(int(b.batch.Attempt))
+	r.supersedes.end()
 }
 
 // batchID names an attempt at a batch. The offsets of batches do not overlap: the ledger's compare-and-swap sees to it.

@@ -16,12 +16,19 @@ type table struct {
 	names     []string
 	columns   []column
 	constants []constant
-	offsets   column // tells the number of rows; nil before a column is added
+	cells     []column // those that are part of a row's evidence, see evidence.go
+	offsets   column   // tells the number of rows; nil before a column is added
 	input     proto.Input
 }
 
 // add appends a column.
 func add[C column](t *table, name string, c C) C {
+	t.cells = append(t.cells, c)
+	return addBare(t, name, c)
+}
+
+// addBare appends a column that is no part of a row's evidence.
+func addBare[C column](t *table, name string, c C) C {
 	t.names = append(t.names, name)
 	t.columns = append(t.columns, c)
 	t.input = append(t.input, proto.InputColumn{Name: name, Data: c})
@@ -34,7 +41,7 @@ func add[C column](t *table, name string, c C) C {
 // addConstant appends a column that is filled by seal.
 func addConstant[C constant](t *table, name string, c C) C {
 	t.constants = append(t.constants, c)
-	return add(t, name, c)
+	return addBare(t, name, c)
 }
 
 func (t *table) text(name string) *text             { return add(t, name, &text{kind: "String"}) }
@@ -45,6 +52,11 @@ func (t *table) time(name string) *fixed            { return t.fixed(name, timeK
 
 func (t *table) fixed(name string, k kind, width int) *fixed {
 	return add(t, name, &fixed{kind: k, width: width})
+}
+
+// salt appends the column of salts, which is beside a row and no part of it.
+func (t *table) salt() *fixed {
+	return addBare(t, "salt", &fixed{kind: "FixedString(16)", width: SaltSize})
 }
 
 // timeKind holds milliseconds since 1970 UTC.

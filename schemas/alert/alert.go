@@ -138,22 +138,3 @@ func (k CaseKind) String() string { return [...]string{"policy", "gap"}[k] }
 func (v *Verdict) Reset() {
 	*v = Verdict{Matched: v.Matched[:0], Near: v.Near[:0], Alerts: v.Alerts[:0]}
 }
-
-// AppendCanonical appends the verdict's encoding for the digest of a batch: outcome, severity, then for each alert its
-// id, outcome, severity and shadow flag. It is what a replay must reproduce.
-func (v *Verdict) AppendCanonical(b []byte) []byte {
-	b = append(b, byte(v.Outcome), byte(v.Severity), byte(len(v.Alerts)>>8), byte(len(v.Alerts)))
-	for i := range v.Alerts {
-		a := &v.Alerts[i]
-		b = append(b, a.ID[:]...)
-		b = append(b, byte(a.Outcome), byte(a.Severity), boolByte(a.Shadow))
-	}
-	return b
-}
-
-func boolByte(b bool) byte {
-	if b {
-		return 1
-	}
-	return 0
-}

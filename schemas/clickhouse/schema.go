@@ -23,7 +23,7 @@ var files embed.FS
 const Database = "bw"
 
 // Version is the number of the newest migration in this build; receipts carry it.
-const Version = 2
+const Version = 3
 
 // Layout says what the statements are written for. The zero value is one node and the database bw.
 type Layout struct {
