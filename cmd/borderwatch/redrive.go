@@ -16,6 +16,7 @@ import (
 
 	"borderwatch/cmd/borderwatch/config"
 	"borderwatch/consumers/kafka"
+	"borderwatch/consumers/ledger"
 	"borderwatch/consumers/pipeline"
 	"borderwatch/consumers/store"
 	"borderwatch/schemas/alert"
@@ -43,7 +44,8 @@ headers and time stay, and the header ` + redriveHeader + ` names the dead lette
 deadletters shows where it went and what became of it there.
 
 A dead letter is redriven once; --again redrives it once more. The configuration
-names the account of a worker (role bw_ingest).`,
+names the account of a worker (role bw_ingest). Where it names a ledger by its URL,
+the redrive is a leaf in the evidence log before it happens.`,
 		Example: `  borderwatch deadletters show --config console.yaml access-events 3 51877 --bytes > record.json
   borderwatch redrive --config ingest.yaml access-events 3 51877 --value record.json --reason "SEC-812: country was spelt out"`,
 		Args: usageArgs(cobra.ExactArgs(3)),
@@ -85,6 +87,11 @@ func (f *redriveFlags) run(ctx context.Context, at store.Place, stdin io.Reader,
 		return err
 	}
 	r := redrive{letter: letter, store: s, reason: f.reason, by: operator(), epoch: loaded.Kafka.Epoch}
+	if loaded.Ledger.URL != "" {
+		if r.ledger, err = ledgerClient(loaded.Ledger); err != nil {
+			return usageError{err}
+		}
+	}
 	if err := f.message(stdin, int64(loaded.Limits.MessageBytes), &r); err != nil {
 		return usageError{err}
 	}
@@ -170,6 +177,7 @@ type redrive struct {
 	epoch     int
 	store     *store.Store
 	client    *kafka.Client
+	ledger    *ledger.Client // nil where the log is in the process of a worker, which alone may write to it
 }
 
 // run produces the record between two notices. A crash after the first leaves a fate that is uncertain and says so; a
@@ -186,6 +194,9 @@ func (r *redrive) run(ctx context.Context) (store.Place, error) {
 	if err := r.store.InsertNotice(ctx, r.notice(store.NoticeRedriveBegun, "attempt "+rand.Text())); err != nil {
 		return store.Place{}, fmt.Errorf("record the beginning of the redrive; nothing was produced: %w", err)
 	}
+	if err := r.record(ctx); err != nil {
+		return store.Place{}, fmt.Errorf("record the redrive in the ledger; nothing was produced: %w", err)
+	}
 	placed, err := producer.ProduceTo(ctx, d.Topic, int(d.Partition), []kafka.Message{r.message})
 	if err != nil {
 		return store.Place{}, fmt.Errorf("nobody knows whether the record was produced; look for the header %s before you try --again: %w", redriveHeader, err)
@@ -195,6 +206,27 @@ func (r *redrive) run(ctx context.Context) (store.Place, error) {
 		return to, fmt.Errorf("the record is at %s[%d]@%d and that could not be recorded: %w", to.Topic, to.Partition, to.Offset, err)
 	}
 	return to, nil
+}
+
+// record puts the redrive into the evidence log before it happens.
+func (r *redrive) record(ctx context.Context) error {
+	if r.ledger == nil {
+		return nil
+	}
+	at := store.Place{Topic: r.letter.Topic, Partition: r.letter.Partition, Offset: r.letter.Offset}
+	_, err := r.ledger.Append(ctx, ledger.Admin{Action: "redrive", Subject: at.String(), By: r.by, Note: oneLine(r.reason),
+		Digest: sha256.Sum256(r.message.Value), Time: time.Now().UTC().Truncate(time.Millisecond)})
+	return err
+}
+
+// oneLine fits a reason into a line of the log; the notice has all of it.
+func oneLine(s string) string {
+	const most = 200
+	s = strings.Join(strings.Fields(strings.ToValidUTF8(s, "?")), " ")
+	if len(s) <= most {
+		return s
+	}
+	return strings.TrimSpace(strings.ToValidUTF8(s[:most], ""))
 }
 
 // sameTopic asks, before anything is recorded, whether this is the topic that the dead letter came from.

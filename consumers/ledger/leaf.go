@@ -28,6 +28,7 @@ const (
 	kindGap        = "borderwatch-gap/v1"
 	kindActivation = "borderwatch-bundle/v1"
 	kindStartup    = "borderwatch-config/v1"
+	kindAdmin      = "borderwatch-admin/v1"
 )
 
 var (
@@ -38,7 +39,7 @@ var (
 	ErrUnknownKind = fmt.Errorf("%w: unknown kind", ErrInvalidLeaf)
 )
 
-// Leaf is one entry of the ledger: Batch, Gap, Activation or Startup.
+// Leaf is one entry of the ledger: Batch, Gap, Activation, Startup or Admin.
 type Leaf interface {
 	// Marshal returns the canonical text. Equal leaves have equal text, and
 	// ParseLeaf returns an equal leaf, if Validate returns nil.
@@ -118,6 +119,8 @@ func readKind(kind string, r *lineReader) (Leaf, error) {
 		return readActivation(r), nil
 	case kindStartup:
 		return readStartup(r), nil
+	case kindAdmin:
+		return readAdmin(r), nil
 	}
 	return nil, fmt.Errorf("%w: line 1: %.60q", ErrUnknownKind, kind)
 }

@@ -47,6 +47,11 @@ func startup() ledger.Startup {
 	}
 }
 
+func admin() ledger.Admin {
+	return ledger.Admin{Action: "redrive", Subject: "access-events/3/51877", By: "ops@host", Note: "SEC-812: country was spelt out",
+		Digest: [32]byte{4}, Time: testTime}
+}
+
 func TestMarshalText(t *testing.T) {
 	b := batch(7, 1200000, 1219999, 48211)
 	b.Events, b.Quarantined, b.Control, b.Alerts = 19996, 3, 1, 41
@@ -70,6 +75,8 @@ func TestMarshalText(t *testing.T) {
 			"note approved in change 17\ntime 2026-11-23T17:22:00.123Z\n"},
 		{"config", startup(), "borderwatch-config/v1\ninstance ingest/1\nversion v0.1.0\ncommit 4a6343e+dirty\n" +
 			"binary sha256:0300" + zeros + "\ngo go1.26.8 X:jsonv2\ntime 2026-11-23T17:22:00.123Z\n"},
+		{"admin", admin(), "borderwatch-admin/v1\naction redrive\nsubject access-events/3/51877\nby ops@host\n" +
+			"note SEC-812: country was spelt out\ndigest sha256:0400" + zeros + "\ntime 2026-11-23T17:22:00.123Z\n"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -150,6 +157,7 @@ func TestValidate(t *testing.T) {
 			From: []ledger.Effective{{"b", 0, 0}, {"a", 0, 0}}}, "ascending"},
 		{"activation twice", ledger.Activation{Bundle: bundleHex, Time: testTime,
 			From: []ledger.Effective{{"a", 0, 0}, {"a", 0, 5}}}, "ascending"},
+		{"admin without a reason", ledger.Admin{Action: "redrive", Subject: "t/0/1", By: "ops", Time: testTime}, "note"},
 		{"startup without version", ledger.Startup{Instance: "i", Commit: "c", Go: "go", Time: testTime}, "version"},
 	}
 	for _, tt := range tests {
@@ -202,7 +210,7 @@ func TestParseLeafIsStrict(t *testing.T) {
 }
 
 func FuzzParseLeaf(f *testing.F) {
-	for _, leaf := range []ledger.Leaf{batch(7, 10, 19, 3), gap(0, 0, 0, -1), activation(), startup()} {
+	for _, leaf := range []ledger.Leaf{batch(7, 10, 19, 3), gap(0, 0, 0, -1), activation(), startup(), admin()} {
 		f.Add(leaf.Marshal())
 	}
 	f.Add([]byte("borderwatch-batch/v1\n"))

@@ -70,7 +70,7 @@ func TestLaterLayersWin(t *testing.T) {
 	for _, c := range []struct{ got, want any }{
 		{l.Log.Level, "debug"}, {l.Place("log.level"), "--set log.level"},
 		{l.Batch.Linger, 3 * time.Second}, {l.Place("batch.linger"), "BORDERWATCH_BATCH_LINGER"},
-		{l.Log.Format, "json"}, {l.Place("log.format"), file + ":10:28"},
+		{l.Log.Format, "json"}, {l.Place("log.format"), file + ":11:28"},
 		{l.Batch.MaxRows, 1000}, {l.Batch.MaxBytes, config.Bytes(1 << 20)},
 		{l.Place("batch.memory"), "default"}, {l.Batch.Memory, config.Bytes(384 << 20)},
 		{strings.Join(l.Kafka.Brokers, " "), "a:1 b:2"},
@@ -92,6 +92,7 @@ func TestProblems(t *testing.T) {
 	}{
 		{name: "unknown section", file: "kafak:\n  brokers: [a:1]\n", want: `config.yaml:1:1: unknown key "kafak", did you mean "kafka"?`},
 		{name: "unknown key", file: "kafka:\n  brokres: [a:1]\n", want: `config.yaml:2:3: unknown key "kafka.brokres", did you mean "kafka.brokers"?`},
+		{name: "cut short", file: "clickhouse: {user: x}\n", want: `config.yaml:1:14: unknown key "clickhouse.user", did you mean "clickhouse.username"?`},
 		{name: "key in the wrong section", file: "kafka: {password: x}\n", want: `config.yaml:1:9: unknown key "kafka.password", did you mean "kafka.sasl.password"?`},
 		{name: "nothing near", file: "zzzzzzzzzz: 1\n", want: `config.yaml:1:1: unknown key "zzzzzzzzzz"`},
 		{name: "unknown key of a feed", file: "feeds:\n  - {name: a, topic: t, adaptor: native}\n",

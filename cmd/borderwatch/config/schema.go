@@ -91,6 +91,11 @@ func paths(k *key, into []string) []string {
 // nearest returns the name most like the wrong one, "" when none is near. A name that ends alike is near: whoever
 // writes kafka.password means kafka.sasl.password.
 func nearest(wrong string, names []string) string {
+	for _, name := range names {
+		if len(lastPart(wrong)) > 2 && strings.HasPrefix(name, wrong) && !strings.Contains(name[len(wrong):], ".") {
+			return name // clickhouse.user means clickhouse.username
+		}
+	}
 	best, distance := "", max(2, len(wrong)/4)+1
 	for _, name := range names {
 		d := levenshtein.ComputeDistance(wrong, name)
