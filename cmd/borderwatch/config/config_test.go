@@ -50,7 +50,7 @@ func TestDefaultsAreUsed(t *testing.T) {
 	want.Kafka.Brokers = []string{"kafka-1:9093", "kafka-2:9093"}
 	want.Kafka.Topics = []string{"access-events"}
 	want.ClickHouse.Hosts = []string{"clickhouse-1:9000"}
-	want.Bundle.Dir, want.Ledger.Dir = "/etc/borderwatch/bundle", "/var/lib/borderwatch/ledger"
+	want.Bundle.Dir, want.Bundle.Unsigned, want.Ledger.Dir = "/etc/borderwatch/bundle", true, "/var/lib/borderwatch/ledger"
 	want.Feeds = l.Feeds // nil or empty, both are none
 	if len(l.Feeds) != 0 || !reflect.DeepEqual(l.Config, want) {
 		t.Errorf("got %+v\nwant %+v", l.Config, want)
