@@ -54,6 +54,18 @@ func TestHealthSaysWhatIsWrong(t *testing.T) {
 	}
 }
 
+func TestWhatNothingHasToStopForIsShown(t *testing.T) {
+	ready := []healthCheck{check("kafka", nil), check("bundle", degraded{errors.New("refused: rule.yaml:2:1")})}
+	code, body := get(t, newTestOps(config.HTTP{}, nil, ready).handler, "/readyz")
+	if code != 200 || !strings.Contains(body, `"status":"degraded"`) || !strings.Contains(body, `{"name":"bundle","ok":true,"warning":"refused: rule.yaml:2:1"}`) {
+		t.Errorf("readyz: %d %s", code, body)
+	}
+	ready = append(ready, check("ledger", errors.New("connection refused")))
+	if code, body := get(t, newTestOps(config.HTTP{}, nil, ready).handler, "/readyz"); code != 503 || !strings.Contains(body, `"status":"failing"`) {
+		t.Errorf("readyz: %d %s", code, body)
+	}
+}
+
 // TestCheckThatDoesNotAnswerFails ends the request's own context instead of waiting for the timeout.
 func TestCheckThatDoesNotAnswerFails(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())

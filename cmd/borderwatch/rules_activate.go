@@ -156,14 +156,9 @@ func (a *activation) check(ctx context.Context) ([]release.Signer, error) {
 	at := release.Context{Now: time.Now(), Base: func(content string) ([]release.Part, error) {
 		return bundle.FetchParts(ctx, a.store, content)
 	}}
-	last, ok, err := a.store.LastBundle(ctx)
-	if err != nil {
+	var err error
+	if at.Live, err = a.live(ctx); err != nil {
 		return nil, err
-	}
-	if ok {
-		if at.Live, err = bundle.FetchRelease(ctx, a.store, last); err != nil {
-			return nil, err
-		}
 	}
 	if at.Live != nil && at.Live.Statement().Text() == a.signed.Statement().Text() {
 		return nil, errors.New("it is live already")
@@ -171,11 +166,31 @@ func (a *activation) check(ctx context.Context) ([]release.Signer, error) {
 	return a.policy.Verify(a.parts, a.signed, at)
 }
 
-// announce writes the signed statement to the topic, which it makes where there is none.
-func (a *activation) announce(ctx context.Context) (offset int64, err error) {
+// live is what was announced last, else what judged last, nil where there is neither. It makes the topic where there is
+// none.
+func (a *activation) live(ctx context.Context) (*release.Release, error) {
 	if err := a.kafka.EnsureTopic(ctx, a.cfg.Bundle.Topic, 1, activationTopicConfig); err != nil {
-		return 0, err
+		return nil, err
 	}
+	topic, err := newActivationTopic(a.kafka, a.store, a.cfg.Bundle.Topic, a.policy.Environment)
+	if err != nil {
+		return nil, err
+	}
+	if err := topic.read(ctx); err != nil {
+		return nil, err
+	}
+	if topic.signed != nil {
+		return release.Parse(topic.signed)
+	}
+	last, ok, err := a.store.LastBundle(ctx)
+	if err != nil || !ok {
+		return nil, err
+	}
+	return bundle.FetchRelease(ctx, a.store, last)
+}
+
+// announce writes the signed statement to the topic.
+func (a *activation) announce(ctx context.Context) (offset int64, err error) {
 	producer, err := a.kafka.NewProducer(kafka.ProducerConfig{})
 	if err != nil {
 		return 0, err

@@ -15,6 +15,7 @@ import (
 
 	"borderwatch/consumers/embedded"
 	"borderwatch/consumers/embedded/embeddedtest"
+	"borderwatch/consumers/store"
 	schema "borderwatch/schemas/clickhouse"
 )
 
@@ -32,15 +33,21 @@ func TestServerScripts(t *testing.T) {
 		users = append(users, u)
 	}
 	server := embeddedtest.FreshClickHouse(t, embedded.ClickHouseConfig{Users: users})
-	broker := embeddedtest.Broker(t, embedded.BrokerConfig{Topics: []embedded.Topic{{Name: "letters", Partitions: 1}, {Name: "covered", Partitions: 1}}})
+	guidePath, err := filepath.Abs("../../rules/README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	broker := embeddedtest.Broker(t, embedded.BrokerConfig{Topics: []embedded.Topic{{Name: "letters", Partitions: 1}, {Name: "covered", Partitions: 1}, {Name: "guided", Partitions: 1}}})
 	t.Run("printed statements", func(t *testing.T) { runPrinted(t, server) })
 	testscript.Run(t, testscript.Params{
 		Dir:                 filepath.Join("testdata", "server"),
 		RequireExplicitExec: true,
-		Cmds:                map[string]func(*testscript.TestScript, bool, []string){"produce": produce, "expand": expand},
-		UpdateScripts:       os.Getenv("UPDATE_SCRIPTS") != "",
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"produce": produce, "expand": expand, "guide": guide,
+			"producenow": produceNow, "ask": func(ts *testscript.TestScript, neg bool, args []string) { askServer(ts, server, neg, args) }},
+		UpdateScripts: os.Getenv("UPDATE_SCRIPTS") != "",
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("CLICKHOUSE", server.Addr())
+			e.Setenv("GUIDE", guidePath)
 			e.Setenv("BROKER", broker.Addrs()[0])
 			return nil
 		},
@@ -95,6 +102,27 @@ func produce(ts *testscript.TestScript, neg bool, args []string) {
 			Timestamp: time.Date(2026, 11, 20, 9, 0, 0, 0, time.UTC),
 		}
 		ts.Check(client.ProduceSync(ctx, record).FirstErr())
+	}
+}
+
+// askServer compares the answer to a question, one line a row, its column line, with a file: ask "SELECT … AS line" want.text.
+func askServer(ts *testscript.TestScript, server *embeddedtest.ClickHouse, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: ask question file")
+	}
+	conn, err := store.Dial(store.Options{Hosts: []string{server.Addr()}, User: embeddedtest.Admin, Password: embeddedtest.Password})
+	ts.Check(err)
+	defer conn.Close()
+	var rows []struct {
+		Line string `ch:"line"`
+	}
+	ts.Check(conn.Select(context.Background(), &rows, args[0]))
+	got := ""
+	for _, row := range rows {
+		got += row.Line + "\n"
+	}
+	if want := ts.ReadFile(args[1]); got != want {
+		ts.Fatalf("%s\n%swant\n%s", args[0], got, want)
 	}
 }
 
