@@ -98,7 +98,7 @@ func (f *sigmaFlags) run(dir string, stdout, stderr io.Writer) error {
 		return err
 	}
 	if refusedRules > 0 {
-		return fmt.Errorf("Sigma cannot say %d of %s", refusedRules, count(len(rules), "rule"))
+		return fmt.Errorf("%d of %s cannot be said in Sigma", refusedRules, count(len(rules), "rule"))
 	}
 	return nil
 }
