@@ -23,6 +23,7 @@ import (
 	"borderwatch/consumers/decode"
 	"borderwatch/consumers/kafka"
 	"borderwatch/consumers/ledger"
+	"borderwatch/consumers/notice"
 	"borderwatch/consumers/pipeline"
 	"borderwatch/consumers/store"
 )
@@ -38,6 +39,7 @@ type worker struct {
 	ledger   pipeline.Ledger
 	bundles  *bundle.Manager
 	pipeline *pipeline.Worker
+	notices  *notice.Runner // nil where none is to ask
 
 	closers []func() error
 }
@@ -68,6 +70,7 @@ func openWorker(ctx context.Context, cfg config.Config, log *slog.Logger) (_ *wo
 	if err := w.openPipeline(ctx, metrics); err != nil {
 		return nil, err
 	}
+	w.openNotices()
 	return w, nil
 }
 
@@ -219,6 +222,9 @@ func (w *worker) run(ctx context.Context, untilCaughtUp bool) error {
 	g.Go(func() error { return newOps(w.cfg.HTTP, w.registry, nil, ready, w.log).Run(ctx) })
 	if w.cfg.Bundle.Reload > 0 {
 		g.Go(func() error { return w.bundles.Run(ctx, w.cfg.Bundle.Reload) })
+	}
+	if w.notices != nil {
+		g.Go(func() error { return w.notices.Run(ctx) })
 	}
 	g.Go(func() error {
 		if err := w.pipeline.Run(ctx); err != nil {

@@ -33,7 +33,7 @@ func (w *worker) openBundles(ctx context.Context, metrics *pipeline.Metrics) err
 	w.bundles.OnChange, w.bundles.OnActivate = metrics.BundleInForce, w.recordActivation
 	w.bundles.OnRefusal = func(err error) {
 		metrics.BundleRefused()
-		notice := store.Notice{Kind: "refused_bundle", Severity: alert.High, Time: time.Now(), Text: err.Error(),
+		notice := store.Notice{Kind: store.NoticeRefusedBundle, Severity: alert.High, Time: time.Now(), Text: err.Error(),
 			Subject: fmt.Sprintf("%s %x", w.instance(), sha256.Sum256([]byte(err.Error())))}
 		if err := w.store.InsertNotice(ctx, notice); err != nil {
 			w.log.Error("the refusal of a bundle could not be stored as a notice", "error", err)

@@ -38,6 +38,17 @@ func (w *Worker) CaughtUp(ctx context.Context, targets map[string][]kafka.Waterm
 	}
 }
 
+// HasStored tells whether everything up to the given high watermarks, by topic, is stored by workers of the group now. Its
+// error is a partition of this worker that stopped, or no answer of the broker.
+func (w *Worker) HasStored(ctx context.Context, marks map[string][]kafka.Watermark) (bool, error) {
+	missing, err := w.progress.missing(marks)
+	if err != nil || len(missing) == 0 {
+		return err == nil, err
+	}
+	missing, err = w.uncommitted(ctx, missing)
+	return err == nil && len(missing) == 0, err
+}
+
 // uncommitted returns the high watermarks that the group has not committed. A commit follows the receipt, so what is
 // committed is stored. A partition that holds nothing counts as committed: there may never be a commit in it.
 func (w *Worker) uncommitted(ctx context.Context, marks map[string][]kafka.Watermark) (map[string][]kafka.Watermark, error) {

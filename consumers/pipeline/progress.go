@@ -13,6 +13,7 @@ import (
 type Progress struct {
 	mu     sync.Mutex
 	joined bool
+	held   map[place]bool // partitions of the present generation
 	next   map[place]int64
 	fails  map[place]error // why a partition that starts over failed last
 	halts  map[place]error
@@ -27,16 +28,28 @@ func newProgress() *Progress {
 	return &Progress{next: map[place]int64{}, fails: map[place]error{}, halts: map[place]error{}}
 }
 
-func (p *Progress) assigned() {
+func (p *Progress) assigned(assignments map[string]map[int]kafka.Position) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.joined = true
+	p.joined, p.held = true, map[place]bool{}
+	for topic, partitions := range assignments {
+		for id := range partitions {
+			p.held[place{topic, int32(id)}] = true
+		}
+	}
+}
+
+// Holds tells whether the partition is assigned to this worker, halted or not.
+func (p *Progress) Holds(topic string, partition int32) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.held[place{topic, partition}]
 }
 
 func (p *Progress) revoked() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.joined = false
+	p.joined, p.held = false, nil
 	clear(p.fails)
 	clear(p.halts)
 }

@@ -190,7 +190,7 @@ func (w *Worker) generation(ctx context.Context, gen *kafka.Generation) error {
 			running.Go(func() { w.supervise(ctx, p, cancel) })
 		}
 	}
-	w.progress.assigned()
+	w.progress.assigned(gen.Assignments)
 	running.Wait()
 	w.progress.revoked()
 	return nil

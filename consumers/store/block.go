@@ -10,7 +10,7 @@ import (
 )
 
 // SchemaVersion is the version of the rows that this build writes; leaves and receipts carry it.
-const SchemaVersion = schema.Version
+const SchemaVersion = schema.RowVersion
 
 // MaxRows is the most rows of a block: above, a server may split it, and an insert of two blocks is not atomic.
 const MaxRows = 500_000

@@ -125,3 +125,16 @@ func (s *Store) Receipts(ctx context.Context, source, topic string, partition in
 	}
 	return out, nil
 }
+
+// NewestBatch is the latest batch time of a stored batch, false where there is none.
+func (s *Store) NewestBatch(ctx context.Context) (time.Time, bool, error) {
+	var rows []struct {
+		Time  time.Time `ch:"time"`
+		Count uint64    `ch:"n"`
+	}
+	err := s.ask(ctx, &rows, "SELECT max(batch_time) AS time, count() AS n FROM %s.batches")
+	if err != nil || rows[0].Count == 0 {
+		return time.Time{}, false, err
+	}
+	return rows[0].Time, true, nil
+}

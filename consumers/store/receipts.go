@@ -1,9 +1,6 @@
 package store
 
-import (
-	"borderwatch/schemas/access"
-	schema "borderwatch/schemas/clickhouse"
-)
+import "borderwatch/schemas/access"
 
 // receipts is the block of receipts: one row.
 type receipts struct {
@@ -52,7 +49,7 @@ func (r *receipts) set(b *Block) {
 	r.setSupersedes(b)
 	r.batchTime.int64(int64(b.batch.BatchTime))
 	r.bundle.string(b.batch.Bundle)
-	r.schema.uint16(schema.Version)
+	r.schema.uint16(SchemaVersion)
 	r.events.uint32(uint32(b.events.rows()))
 	r.raw.uint32(uint32(b.raw.rows()))
 	r.alerts.uint32(uint32(b.alerts.rows()))

@@ -11,12 +11,21 @@ import (
 	"borderwatch/schemas/alert"
 )
 
-// NoticeGap is the kind of notice that says that offsets are gone.
-const NoticeGap = "gap"
+// The kinds of notices, beside those of redrives.
+const (
+	NoticeGap            = "gap"             // offsets are gone
+	NoticeRefusedBundle  = "refused_bundle"  // a changed bundle was not fit for use
+	NoticeIdentityReused = "identity_reused" // an event id came again with other content
+	NoticeMaxMatches     = "max_matches"     // an exception suppressed more than it was approved for
+	NoticeSequenceGap    = "sequence_gap"    // numbers of a feed are missing
+	NoticeSequenceRepeat = "sequence_repeat" // a number of a feed stands on several events
+	NoticeSilentFeed     = "silent_feed"     // a feed delivered nothing for longer than it should
+	NoticeBackfill       = "backfill"        // late or early events raised alerts of a rule: one for each rule and day
+)
 
 // Notice is what no single event shows.
 type Notice struct {
-	Kind        string // gap, max_matches, identity_reused, silent_feed, sequence, refused_bundle, …
+	Kind        string
 	Subject     string
 	Severity    alert.Severity
 	Source      string // with Topic, Partition and the offsets where the notice is about some
@@ -25,19 +34,55 @@ type Notice struct {
 	First, Last int64
 	LedgerIndex uint64
 	Time        time.Time
-	Text        string
+	// Until is the end of the stretch of time, from Time on, that the notice is about; zero where it is about offsets.
+	Until time.Time
+	Text  string
 }
 
-// ID identifies the notice by kind, subject and offsets, so that the same finding made twice is one.
+// ID identifies the notice by kind, subject and offsets or stretch of time, so that the same finding made twice is one.
 func (n *Notice) ID() access.Digest {
+	if !n.Until.IsZero() {
+		return digestOf("bw-notice/v2", n.Kind, n.Subject, n.Source, n.Topic, n.Partition, n.First, n.Last, n.Time.UnixMilli(), n.Until.UnixMilli())
+	}
 	return digestOf("bw-notice/v1", n.Kind, n.Subject, n.Source, n.Topic, n.Partition, n.First, n.Last)
+}
+
+func (n *Notice) until() time.Time {
+	if n.Until.IsZero() {
+		return time.Unix(0, 0).UTC()
+	}
+	return n.Until.UTC()
+}
+
+// KnownNotices returns those of the ids that are stored.
+func (s *Store) KnownNotices(ctx context.Context, ids []access.Digest) (map[access.Digest]bool, error) {
+	names := make([]string, len(ids))
+	for i, id := range ids {
+		names[i] = fmt.Sprintf("%x", id[:])
+	}
+	var rows []struct {
+		ID string `ch:"id"`
+	}
+	if err := s.ask(ctx, &rows, "SELECT DISTINCT lower(hex(notice_id)) AS id FROM %s.notices WHERE has($1, id)", names); err != nil {
+		return nil, err
+	}
+	stored := make(map[string]bool, len(rows))
+	for _, r := range rows {
+		stored[r.ID] = true
+	}
+	known := make(map[access.Digest]bool, len(rows))
+	for i, name := range names {
+		known[ids[i]] = stored[name]
+	}
+	return known, nil
 }
 
 // InsertNotice stores a notice once, however often it is called.
 func (s *Store) InsertNotice(ctx context.Context, n Notice) error {
 	id := n.ID()
-	return s.insertRow(ctx, "notices", "notice_id, kind, subject, severity, source, topic, partition, first_offset, last_offset, ledger_index, time, why",
-		fmt.Sprintf("%x", id), id[:], n.Kind, n.Subject, n.Severity.String(), n.Source, n.Topic, n.Partition, n.First, n.Last, n.LedgerIndex, n.Time.UTC(), n.Text)
+	return s.insertRow(ctx, "notices", "notice_id, kind, subject, severity, source, topic, partition, first_offset, last_offset, ledger_index, time, until, why",
+		fmt.Sprintf("%x", id), id[:], n.Kind, n.Subject, n.Severity.String(), n.Source, n.Topic, n.Partition, n.First, n.Last, n.LedgerIndex,
+		n.Time.UTC(), n.until(), n.Text)
 }
 
 // Activation says that a partition was judged by a bundle from an offset on.

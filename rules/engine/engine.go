@@ -27,6 +27,7 @@ type Engine struct {
 	filters []filter // filters[i] leaves out events that rules[i] has nothing to say about; an index can take its place
 	byID    map[string]*rule
 	info    []Rule
+	limits  []Limit
 	concern *timeline[access.CountrySet] // @us_concern, nil where the set has no such group
 }
 
@@ -63,6 +64,11 @@ func Compile(set *policy.Set, opt Options) (*Engine, error) {
 	if !active {
 		return nil, ErrNoActiveRule
 	}
+	for _, x := range set.Exceptions {
+		if x.MaxMatches > 0 {
+			e.limits = append(e.limits, Limit{Exception: x.ID, Matches: x.MaxMatches, From: x.ValidFrom.Start()})
+		}
+	}
 	return e, nil
 }
 
@@ -97,6 +103,17 @@ func describe(r *policy.Rule) Rule {
 	}
 	return d
 }
+
+// Limit is how many alerts an exception was approved to suppress. Judging does not look at it: no single event shows that
+// it is crossed.
+type Limit struct {
+	Exception string
+	Matches   int64
+	From      access.Millis // beginning of the exception's first day
+}
+
+// Limits lists the exceptions that have a limit.
+func (e *Engine) Limits() []Limit { return e.limits }
 
 // Rules describes all rules of the set, drafts and retired ones among them, by id.
 func (e *Engine) Rules() []Rule { return e.info }

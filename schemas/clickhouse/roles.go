@@ -26,7 +26,8 @@ type Limit struct {
 
 // reading are the tables and views that tell what happened, without the bytes of records.
 var reading = []string{"event_rows", "alert_rows", "receipts", "activations", "bundles", "bundle_parts", "notices",
-	"schema_migrations", "events", "distinct_events", "alerts", "cases", "dead_letters", "coverage", "batches", "batch_findings"}
+	"schema_migrations", "events", "distinct_events", "alerts", "cases", "dead_letters", "coverage", "batches", "batch_findings",
+	"notice_cases", "feed_sequences"}
 
 // deadLetterFacts are the columns of dead_letter_rows that hold no bytes of the record.
 const deadLetterFacts = "source, topic, partition, offset, batch_id, batch_time, kafka_time, feed, code, reason, field, position, size"

@@ -22,8 +22,11 @@ var files embed.FS
 // Database is the name of the database that people and tools rely on.
 const Database = "bw"
 
-// Version is the number of the newest migration in this build; receipts carry it.
-const Version = 3
+// Version is the number of the newest migration in this build.
+const Version = 4
+
+// RowVersion is the migration that last changed the rows of batches; leaves, receipts and deduplication tokens carry it.
+const RowVersion = 3
 
 // Layout says what the statements are written for. The zero value is one node and the database bw.
 type Layout struct {

@@ -24,6 +24,7 @@ type Config struct {
 	HTTP       HTTP       `koanf:"http"`
 	Log        Log        `koanf:"log"`
 	Limits     Limits     `koanf:"limits"`
+	Notices    Notices    `koanf:"notices"`
 }
 
 // Kafka is the cluster that events are read from.
@@ -100,6 +101,8 @@ type Feed struct {
 	Topic string `koanf:"topic"`
 	// Header tells the feeds of one topic apart. The one feed of a topic without it takes the other records.
 	Header Header `koanf:"header"`
+	// SilentAfter is how long nothing may come before a notice says that the feed is silent, at least 10s. 0: any time.
+	SilentAfter time.Duration `koanf:"silent_after"`
 }
 
 // Header is a record header and the value it must have.
@@ -229,6 +232,14 @@ type Limits struct {
 	DeadLettersInRow int `koanf:"dead_letters_in_row"`
 }
 
+// Notices are found by questions over stored rows: reused event ids, gaps in numbers, silent feeds and more.
+type Notices struct {
+	// Every is the time between two rounds of questions. One worker of the group asks. 0: none does.
+	Every time.Duration `koanf:"every"`
+	// Lookback is how far back an event id or a number is compared. Longer costs ClickHouse more with each round.
+	Lookback time.Duration `koanf:"lookback"`
+}
+
 // Default returns the configuration before anything is set.
 func Default() Config {
 	return Config{
@@ -241,12 +252,13 @@ func Default() Config {
 			Hosts: []string{"127.0.0.1:9000"}, Database: "bw", Username: "bw_ingest", Compression: "none",
 			InsertTimeout: time.Minute,
 		},
-		Bundle: Bundle{Reload: 10 * time.Second},
-		Ledger: Ledger{Serve: Serve{Listen: "127.0.0.1:9380"}},
-		Batch:  Batch{MaxRows: 262_144, MaxBytes: 96 << 20, Linger: time.Second, Memory: 384 << 20},
-		HTTP:   HTTP{Listen: "127.0.0.1:9370", Profiling: true},
-		Log:    Log{Format: "text", Level: "info"},
-		Limits: Limits{MessageBytes: 1 << 20, Depth: 32, DeadLettersInRow: 10_000},
+		Bundle:  Bundle{Reload: 10 * time.Second},
+		Ledger:  Ledger{Serve: Serve{Listen: "127.0.0.1:9380"}},
+		Batch:   Batch{MaxRows: 262_144, MaxBytes: 96 << 20, Linger: time.Second, Memory: 384 << 20},
+		HTTP:    HTTP{Listen: "127.0.0.1:9370", Profiling: true},
+		Log:     Log{Format: "text", Level: "info"},
+		Limits:  Limits{MessageBytes: 1 << 20, Depth: 32, DeadLettersInRow: 10_000},
+		Notices: Notices{Every: time.Minute, Lookback: 24 * time.Hour},
 	}
 }
 

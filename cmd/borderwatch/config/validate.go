@@ -122,6 +122,9 @@ func (c *checker) feeds() {
 		if f.Topic == "" {
 			c.bad(path, "topic is required")
 		}
+		if f.SilentAfter != 0 && f.SilentAfter < 10*time.Second {
+			c.bad(path, "silent_after: %s is too short, at least 10s, or 0 for never", formatDuration(f.SilentAfter))
+		}
 		if names[f.Name] && f.Name != "" {
 			c.bad(path+".name", "%q is the name of another feed too", f.Name)
 		}
@@ -257,6 +260,12 @@ func (c *checker) rest() {
 	c.atLeast("limits.dead_letters_in_row", c.Limits.DeadLettersInRow, 1)
 	if d := c.Bundle.Reload; d != 0 && d < time.Second {
 		c.bad("bundle.reload", "%s is too short, at least 1s, or 0 for never", formatDuration(d))
+	}
+	if d := c.Notices.Every; d != 0 && d < time.Second {
+		c.bad("notices.every", "%s is too short, at least 1s, or 0 for never", formatDuration(d))
+	}
+	if d := c.Notices.Lookback; d < 10*time.Minute || d > 31*24*time.Hour {
+		c.bad("notices.lookback", "%s is not between 10m and 744h", formatDuration(d))
 	}
 }
 
