@@ -20,7 +20,8 @@ func TestIngestFromOutside(t *testing.T) {
 	l := newLane(t, s.fakeCluster(t)(embedded.Plain))
 	l.produce(t, 120)
 	file := s.file(t, s.config(l.cluster, l), ownLedger(t))
-	p := ingest(t, file, "--set", "http.listen=127.0.0.1:0", "--set", "bundle.geoip="+embeddedtest.GeoIP(t), "--set", "limits.dead_letters_in_row=20")
+	p := ingest(t, file, "--set", "http.listen=127.0.0.1:0", "--set", "bundle.geoip="+embeddedtest.GeoIP(t), "--set", "limits.dead_letters_in_row=20",
+		"--set", "notices.every=1s")
 	base := "http://" + p.out.await(t, `msg="metrics and health" address=(\S+)`)
 	until(t, "it is ready", func() bool { status, _ := ask(t, base+"/readyz"); return status == http.StatusOK })
 	l.await(t, s)
@@ -36,6 +37,7 @@ func TestIngestFromOutside(t *testing.T) {
 		`borderwatch_kafka_rebalances_total 1\n`,
 		`borderwatch_stored_offset\{partition="3",topic="` + l.events + `"\} 20\n`,
 		`borderwatch_stage_seconds_total\{stage="insert"\} [0-9]`,
+		`borderwatch_arrivals_total\{arrival="\w+",feed="[^"]+"\} [1-9]`,
 		`borderwatch_batches_total\{topic="` + l.trails + `"\} [1-9]`,
 	} {
 		if !regexp.MustCompile(pattern).MatchString(metrics) {
@@ -45,6 +47,7 @@ func TestIngestFromOutside(t *testing.T) {
 	if status, body := ask(t, base+"/debug/pprof/cmdline"); status != http.StatusOK || !strings.Contains(body, "ingest") {
 		t.Errorf("profiles: %d %s", status, body)
 	}
+	l.noticed(t, base)
 	s.halted(t, l, base)
 	p.terminate(exitOK)
 	again := ingest(t, file, "--until-caught-up", "--set", "limits.dead_letters_in_row=20")
@@ -60,6 +63,22 @@ func TestIngestFromOutside(t *testing.T) {
 		t.Errorf("livez: %d", status)
 	}
 	quiet.terminate(exitOK)
+}
+
+// noticed sends an event id again with another content, and waits until the questions over stored rows have found it.
+func (l *lane) noticed(t *testing.T, base string) {
+	t.Helper()
+	value := nativeEvent(l.name+"-reused", 1)
+	for _, v := range []string{value, strings.Replace(value, `"action":"`, `"ticket":{"id":"T-1"},"action":"`, 1)} {
+		if err := l.client.ProduceSync(t.Context(), &kgo.Record{Topic: l.events, Partition: 2, Value: []byte(v)}).FirstErr(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	until(t, "a notice is counted", func() bool {
+		metrics := scrape(t, base)
+		return strings.Contains(metrics, `borderwatch_notices_total{kind="identity_reused"} 1`) &&
+			!strings.Contains(metrics, "borderwatch_notices_asked_timestamp_seconds 0\n")
+	})
 }
 
 // halted breaks a feed: its partition stops and says so, and the others go on.

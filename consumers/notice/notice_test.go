@@ -96,7 +96,9 @@ func (a *archive) runner(until time.Time) *runner {
 		Feeds: []notice.Feed{{Name: "crm", Records: store.Records{Topic: "access"}, SilentAfter: time.Hour}},
 	}, notice.Parts{
 		Store: a.store, Metrics: notice.NewMetrics(r.registry), Log: slog.New(slog.NewTextHandler(r.log, nil)),
-		Limits:      func() []engine.Limit { return []engine.Limit{{Exception: "EX-1", Matches: 2}, {Exception: "EX-2", Matches: 2}} },
+		Limits: func() []engine.Limit {
+			return []engine.Limit{{Exception: "EX-1", Matches: 2}, {Exception: "EX-2", Matches: 2}}
+		},
 		Leads:       func() bool { return true },
 		StoredUntil: func(context.Context) (time.Time, error) { return until, nil },
 	})

@@ -203,7 +203,7 @@ func TestTokensReachTheServer(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, table := range tables {
-		token := fmt.Sprintf("bw1/%s/%s/5/100-109/%s/%d", testSource, testTopic, table, schema.Version)
+		token := fmt.Sprintf("bw1/%s/%s/5/100-109/%s/%d", testSource, testTopic, table, store.SchemaVersion)
 		n := scalar(t, conn, `SELECT count() FROM system.query_log WHERE type = 'QueryFinish' AND query_kind = 'Insert'
 			AND Settings['insert_deduplication_token'] = $1 AND Settings['async_insert'] = '0' AND Settings['max_partitions_per_insert_block'] = '1'`, token)
 		if n != 1 {

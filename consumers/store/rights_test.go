@@ -4,10 +4,12 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/ClickHouse/clickhouse-go/v2"
 
 	"borderwatch/consumers/store"
+	"borderwatch/schemas/access"
 	schema "borderwatch/schemas/clickhouse"
 )
 
@@ -129,6 +131,19 @@ func TestLeastRightsSuffice(t *testing.T) {
 	}
 	if err := s.InsertNotice(ctx, store.Notice{Kind: "k"}); err != nil {
 		t.Errorf("notice: %v", err)
+	}
+	for name, question := range map[string]func() error{
+		"newest":     func() error { _, _, err := s.NewestBatch(ctx); return err },
+		"identities": func() error { _, err := s.ReusedIdentities(ctx, hour); return err },
+		"sequences":  func() error { _, err := s.SequenceBreaks(ctx, hour, time.Minute); return err },
+		"backfills":  func() error { _, err := s.Backfills(ctx, hour); return err },
+		"crossed":    func() error { _, _, err := s.Crossed(ctx, "EX-1", 1, noon); return err },
+		"silences":   func() error { _, err := s.Silences(ctx, store.Records{Topic: "t"}, time.Minute, noon, noon); return err },
+		"known":      func() error { _, err := s.KnownNotices(ctx, []access.Digest{{1}}); return err },
+	} {
+		if err := question(); err != nil {
+			t.Errorf("question about %s: %v", name, err)
+		}
 	}
 	if err := s.InsertBundle(ctx, "d", "m", map[string][]byte{"p": nil}); err != nil {
 		t.Errorf("bundle: %v", err)
