@@ -138,8 +138,11 @@ func TestLeastRightsSuffice(t *testing.T) {
 		"sequences":  func() error { _, err := s.SequenceBreaks(ctx, hour, time.Minute); return err },
 		"backfills":  func() error { _, err := s.Backfills(ctx, hour); return err },
 		"crossed":    func() error { _, _, err := s.Crossed(ctx, "EX-1", 1, noon); return err },
-		"silences":   func() error { _, err := s.Silences(ctx, store.Records{Topic: "t"}, time.Minute, noon, noon); return err },
-		"known":      func() error { _, err := s.KnownNotices(ctx, []access.Digest{{1}}); return err },
+		"silences": func() error {
+			_, err := s.Silences(ctx, store.Records{Topic: "t"}, time.Minute, noon, noon)
+			return err
+		},
+		"known": func() error { _, err := s.KnownNotices(ctx, []access.Digest{{1}}); return err },
 	} {
 		if err := question(); err != nil {
 			t.Errorf("question about %s: %v", name, err)
