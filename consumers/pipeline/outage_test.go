@@ -83,6 +83,16 @@ func TestClickHouseRestarts(t *testing.T) {
 	l.check(w)
 }
 
+// stopSoon ends a worker that has something to wait for, and fails where it does wait. A busy machine takes seconds.
+func (w *worker) stopSoon() {
+	w.t.Helper()
+	begun := time.Now()
+	w.stop()
+	if took := time.Since(begun); took > 20*time.Second {
+		w.t.Errorf("the worker took %v to stop", took)
+	}
+}
+
 // A worker that is stopped while something it needs is away gives up at once, however long a running insert might take:
 // the leaf is in the ledger, or nothing of the batch is anywhere. The next one finishes the batch.
 func TestStopDuringOutage(t *testing.T) {
@@ -96,11 +106,7 @@ func TestStopDuringOutage(t *testing.T) {
 			away := &outage{steps: []string{step}, err: fmt.Errorf("%w: made by a test", ledger.ErrUnavailable)}
 			w := l.start(parts{around: away.around, config: pipeline.Config{StopGrace: time.Hour}})
 			eventually(t, "the step fails", func() bool { return away.tries.Load() >= 1 })
-			begun := time.Now()
-			w.stop()
-			if took := time.Since(begun); took > 20*time.Second { // a minute's wait would be one; a busy machine takes seconds
-				t.Errorf("the worker took %v to stop", took)
-			}
+			w.stopSoon()
 			w = l.start(parts{})
 			l.caughtUp(w)
 			l.check(w)
@@ -108,7 +114,21 @@ func TestStopDuringOutage(t *testing.T) {
 	}
 }
 
-// The same with a server that is not there, from the outside of every retry.
+// A server that takes an insert and does not answer holds up a worker that ends for ExitGrace, whatever StopGrace is.
+func TestStopWithoutAnAnswer(t *testing.T) {
+	t.Parallel()
+	l := newRig(t).lane(t, 1, nil)
+	l.produce(traffic(60, 1)...)
+	stuck := newGate() // it opens with the context of the insert only
+	w := l.start(parts{around: stuck.at("event_rows", 2), config: pipeline.Config{StopGrace: time.Hour, ExitGrace: 100 * time.Millisecond}})
+	<-stuck.reached
+	w.stopSoon()
+	w = l.start(parts{})
+	l.caughtUp(w)
+	l.check(w)
+}
+
+// The same as with failing steps where nothing listens: every retry on the way gives up.
 func TestStopWithoutServers(t *testing.T) {
 	t.Parallel()
 	server := embeddedtest.FreshClickHouse(t, embedded.ClickHouseConfig{})
@@ -119,32 +139,22 @@ func TestStopWithoutServers(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, test := range []struct {
-		name string
-		away func() error
-	}{
-		{"ClickHouse", func() error { return server.Stop(t.Context()) }},
-		{"ledger", shut},
-	} {
+	stopAt := func(step string, shut func() error) {
 		l.produce(traffic(100, 1)...)
 		stuck := newGate()
-		w := l.start(parts{ledger: remote, around: stuck.at(map[string]string{"ClickHouse": "event_rows", "ledger": "ledger"}[test.name], 2), config: pipeline.Config{StopGrace: time.Hour}})
+		w := l.start(parts{ledger: remote, around: stuck.at(step, 2), config: pipeline.Config{StopGrace: time.Hour}})
 		<-stuck.reached
-		if err := test.away(); err != nil {
+		if err := shut(); err != nil {
 			t.Fatal(err)
 		}
 		stuck.open()
-		begun := time.Now()
-		w.stop()
-		if took := time.Since(begun); took > 20*time.Second {
-			t.Errorf("without %s the worker took %v to stop", test.name, took)
-		}
-		if test.name == "ClickHouse" {
-			if err := server.Start(t.Context()); err != nil {
-				t.Fatal(err)
-			}
-		}
+		w.stopSoon()
 	}
+	stopAt("event_rows", func() error { return server.Stop(t.Context()) })
+	if err := server.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	stopAt("ledger", shut)
 	w := l.start(parts{})
 	l.caughtUp(w)
 	l.check(w)

@@ -22,7 +22,8 @@ type partition struct {
 	fetcher *kafka.Fetcher
 	key     ledger.Key
 	commit  commitFunc
-	start   kafka.Position // what was committed in Kafka, for a partition the ledger does not know
+	start   kafka.Position  // what was committed in Kafka, for a partition the ledger does not know
+	exiting <-chan struct{} // closed when the whole worker is told to end
 	judge   *judge
 	metrics *partitionMetrics
 	next    atomic.Int64 // first offset that is not stored
@@ -52,9 +53,9 @@ func (h *halt) Error() string   { return h.err.Error() }
 func (h *halt) Unwrap() []error { return []error{errHalted, h.err} }
 
 // run works until ctx ends or the partition cannot go on. After ctx ends it lets the delivery that is running finish,
-// for at most Config.StopGrace and for as long as nothing of it fails.
+// for as long as nothing of it fails and within the graces of Config.
 func (p *partition) run(ctx context.Context) error {
-	deliver, cancel := graceful(ctx, p.worker.cfg.StopGrace)
+	deliver, cancel := p.graceful(ctx)
 	defer cancel()
 	next, err := p.takeover(ctx, deliver)
 	if err != nil {
@@ -101,11 +102,20 @@ func (p *partition) stored(next int64, newest access.Millis) {
 	p.worker.progress.reached(p.key.Topic, p.key.Partition, next)
 }
 
-// graceful returns a context that ends grace after ctx does. What fails under it after ctx has ended is not tried again:
-// its leaf is in the ledger, and the partition's next owner delivers it.
-func graceful(ctx context.Context, grace time.Duration) (context.Context, context.CancelFunc) {
+// graceful returns a context that ends StopGrace after ctx does, or ExitGrace where the whole worker ends: whoever stops a
+// process kills it soon. What fails under it after ctx has ended is not tried again. Nothing is lost by giving up: the leaf
+// is in the ledger, and the partition's next owner delivers it.
+func (p *partition) graceful(ctx context.Context) (context.Context, context.CancelFunc) {
 	late, cancel := context.WithCancel(drain.With(context.WithoutCancel(ctx), ctx.Done()))
-	stop := context.AfterFunc(ctx, func() { time.AfterFunc(grace, cancel) })
+	stop := context.AfterFunc(ctx, func() {
+		grace := p.worker.cfg.StopGrace
+		select {
+		case <-p.exiting:
+			grace = min(grace, p.worker.cfg.ExitGrace)
+		default:
+		}
+		time.AfterFunc(grace, cancel)
+	})
 	return late, func() { stop(); cancel() }
 }
 

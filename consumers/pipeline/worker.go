@@ -33,7 +33,8 @@ type Config struct {
 	Memory    int64             // bytes all batches may hold between fetch and receipt, 384 MiB
 
 	DeadLettersInARow int           // a partition with more stops, 10,000; negative never
-	StopGrace         time.Duration // how long a running insert may go on after a stop, 20 s
+	StopGrace         time.Duration // how long a running insert may go on after its partition was taken away, 20 s
+	ExitGrace         time.Duration // how long it may go on after the worker was told to end, 5 s
 }
 
 func (c *Config) setDefaults() {
@@ -45,6 +46,7 @@ func (c *Config) setDefaults() {
 	set(&c.ReadAhead, 1)
 	set(&c.Fetch.MaxBytes, 4<<20)
 	set(&c.StopGrace, 20*time.Second)
+	set(&c.ExitGrace, 5*time.Second)
 }
 
 func set[T comparable](value *T, def T) {
@@ -165,6 +167,7 @@ const leaveTimeout = 5 * time.Second
 // returns when nothing of it runs any more.
 func (w *Worker) generation(ctx context.Context, gen *kafka.Generation) error {
 	defer gen.Release()
+	exiting := ctx.Done()
 	fetcher, err := w.client.NewFetcher(w.fetchConfig(gen))
 	if err != nil {
 		return err
@@ -187,6 +190,7 @@ func (w *Worker) generation(ctx context.Context, gen *kafka.Generation) error {
 		}
 		for id, position := range partitions {
 			p := w.partition(gen, fetcher, ledger.Key{Source: source, Topic: topic, Partition: int32(id)}, position)
+			p.exiting = exiting
 			running.Go(func() { w.supervise(ctx, p, cancel) })
 		}
 	}
