@@ -65,6 +65,7 @@ func (k *Kafka) properties(n *node) []string {
 		"num.network.threads=2",
 		"num.io.threads=4",
 		"log.cleaner.dedupe.buffer.size=2097152",
+		"log.cleaner.backoff.ms=500", // at its usual 15 s a test waits for it
 		"broker.session.timeout.ms=3000",
 		"broker.heartbeat.interval.ms=300",
 		"controlled.shutdown.enable=true",

@@ -61,9 +61,11 @@ func TestApacheKafka(t *testing.T) {
 	r := newApacheRig(t)
 	l := r.lane(t, 2, nil)
 	l.produce(traffic(400, 2)...)
-	l.transactions(40)
+	tx := l.transactional()
+	tx.some(4)
 	w := l.start(parts{})
 	l.caughtUp(w)
+	tx.begin() // it is open while the broker is away
 	r.apache.KillBroker(0)
 	back := make(chan error, 1)
 	go func() { back <- r.apache.StartBroker(t.Context(), 0) }()
@@ -73,7 +75,9 @@ func TestApacheKafka(t *testing.T) {
 	if err := <-back; err != nil {
 		t.Fatal(err)
 	}
-	l.transactions(20)
+	tx.end(true)
+	tx.begin()
+	tx.end(false)
 	l.caughtUp(w)
 	l.check(w)
 	if w.metric("kafka_control_offsets_total") == 0 || w.metric("kafka_aborted_offsets_total") == 0 {
@@ -83,36 +87,62 @@ func TestApacheKafka(t *testing.T) {
 	t.Run("compacted", func(t *testing.T) { r.testCompacted(t) })
 }
 
-// transactions produces in transactions of ten and aborts every third, whose records must not show.
-func (l *lane) transactions(n int) {
+// transactional is a client that produces to a lane in transactions, one at a time.
+type transactional struct {
+	lane     *lane
+	client   *kgo.Client
+	messages []message
+	records  []*kgo.Record
+}
+
+func (l *lane) transactional() *transactional {
 	l.t.Helper()
 	client, err := kgo.NewClient(kgo.SeedBrokers(l.rig.brokers...), kgo.TransactionalID(unique("tx")), kgo.RecordPartitioner(kgo.ManualPartitioner()))
 	if err != nil {
 		l.t.Fatal(err)
 	}
-	defer client.Close()
-	ctx, cancel := context.WithTimeout(l.t.Context(), patience)
+	l.t.Cleanup(client.Close)
+	return &transactional{lane: l, client: client}
+}
+
+// begin opens a transaction and produces in it.
+func (x *transactional) begin() {
+	x.lane.t.Helper()
+	ctx, cancel := context.WithTimeout(x.lane.t.Context(), patience)
 	defer cancel()
-	for tx := range n / 10 {
-		if err := client.BeginTransaction(); err != nil {
-			l.t.Fatal(err)
+	if err := x.client.BeginTransaction(); err != nil {
+		x.lane.t.Fatal(err)
+	}
+	x.messages, x.records = traffic(10, 2), make([]*kgo.Record, 10)
+	for i, m := range x.messages {
+		x.records[i] = &kgo.Record{Topic: x.lane.topic, Partition: m.partition, Key: m.key, Value: m.value, Headers: m.headers}
+	}
+	if err := x.client.ProduceSync(ctx, x.records...).FirstErr(); err != nil {
+		x.lane.t.Fatalf("produce in a transaction: %v", err)
+	}
+}
+
+// end commits the transaction, or aborts it: then its records must not show.
+func (x *transactional) end(commit bool) {
+	x.lane.t.Helper()
+	ctx, cancel := context.WithTimeout(x.lane.t.Context(), patience)
+	defer cancel()
+	if err := x.client.EndTransaction(ctx, kgo.TransactionEndTry(commit)); err != nil {
+		x.lane.t.Fatalf("end a transaction: %v", err)
+	}
+	for i := range x.messages {
+		if commit {
+			x.lane.enter(x.messages[i], x.records[i])
 		}
-		messages, records := traffic(10, 2), make([]*kgo.Record, 10)
-		for i, m := range messages {
-			records[i] = &kgo.Record{Topic: l.topic, Partition: m.partition, Key: m.key, Value: m.value, Headers: m.headers}
-		}
-		if err := client.ProduceSync(ctx, records...).FirstErr(); err != nil {
-			l.t.Fatal(err)
-		}
-		commit := kgo.TransactionEndTry(tx%3 != 1)
-		if err := client.EndTransaction(ctx, commit); err != nil {
-			l.t.Fatal(err)
-		}
-		for i := range messages {
-			if commit == kgo.TryCommit {
-				l.enter(messages[i], records[i])
-			}
-		}
+	}
+}
+
+// some makes transactions of ten records, and aborts every third.
+func (x *transactional) some(n int) {
+	x.lane.t.Helper()
+	for i := range n {
+		x.begin()
+		x.end(i%3 != 1)
 	}
 }
 

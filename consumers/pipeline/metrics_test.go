@@ -85,7 +85,7 @@ func TestEveryMetricMoves(t *testing.T) {
 func (m *moved) traffic() {
 	l := newRig(m.t).lane(m.t, 2, nil)
 	l.produce(traffic(200, 2)...)
-	l.transactions(40)
+	l.transactional().some(4)
 	stuck := newGate()
 	w := l.start(parts{around: stuck.at("event_rows", 1)})
 	<-stuck.reached

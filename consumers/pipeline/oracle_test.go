@@ -45,6 +45,9 @@ func (l *lane) source(w *worker, topic string) string {
 func (l *lane) checkSource(w *worker, source string) {
 	l.t.Helper()
 	l.found = findings{}
+	slices.SortFunc(l.manifest, func(a, b produced) int { // transactions are entered when they end
+		return cmp.Or(cmp.Compare(a.partition, b.partition), cmp.Compare(a.offset, b.offset))
+	})
 	o := &oracle{lane: l, t: l.t, source: source, rows: l.rows(source), again: map[int64]*verdict{}}
 	o.offsets()
 	for partition := range l.ends() {
