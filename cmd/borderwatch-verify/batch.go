@@ -1,253 +1,297 @@
 package main
 
 import (
+	"bytes"
 	"context"
-	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
-	"slices"
-
-	"golang.org/x/mod/sumdb/tlog"
+	"strings"
 
 	"borderwatch/consumers/kafka"
 	"borderwatch/consumers/ledger"
 	"borderwatch/consumers/pipeline"
 )
 
-// batch checks one recorded batch: receipt, bytes, verdicts, events and alerts. It reads tables and no view: a view can
-// be made to hide rows.
+// The tables of a batch in the order in which they are read: the salts come first.
+var tables = []string{"event_rows", "dead_letter_rows", "alert_rows", "raw_rows"}
+
+// maxShown is how many rows of one table of one batch a report names.
+const maxShown = 3
+
+// batchCheck compares one recorded batch with its rows, and with what its records come to when they are judged again.
+type batchCheck struct {
+	v      *verification
+	leaf   ledger.Batch
+	where  string
+	id     []byte
+	salts  map[int64][]byte // by offset
+	stored map[string]*storedTable
+	remade map[string]*difference
+	offset int64 // of the record that is judged again
+}
+
+// storedTable is what the database holds of one table.
+type storedTable struct {
+	tree    tree
+	byPlace map[int64][]hash // leaves that judging again has not come to, in their order
+	foreign int              // rows of another batch
+}
+
+// difference is what of a table judging again came to otherwise.
+type difference struct {
+	missing int // rows that are not stored as they are judged
+	first   []rowDifference
+}
+
+type rowDifference struct {
+	offset    int64
+	canonical []byte // as it is judged
+}
+
+// batch checks one recorded batch: receipt, rows against the recorded roots, and the rules run again from the bytes. It
+// reads tables and no view: a view can be made to hide rows.
 func (v *verification) batch(ctx context.Context, leaf ledger.Batch) error {
-	where := place(leaf.Span())
-	id, err := v.receipt(ctx, leaf)
+	c := &batchCheck{v: v, leaf: leaf, where: place(leaf.Span()), salts: map[int64][]byte{}, stored: map[string]*storedTable{}, remade: map[string]*difference{}}
+	found, err := c.receipt(ctx)
+	if err != nil || !found {
+		return err
+	}
+	for _, table := range tables {
+		if table == "raw_rows" {
+			break // they are judged again while they are read
+		}
+		if err := c.read(ctx, table); err != nil {
+			return err
+		}
+	}
+	judged, err := c.again(ctx)
 	if err != nil {
 		return err
 	}
-	if id == "" {
-		v.report.find("receipt", where, "the log records the batch, but it has no receipt")
-		return nil
+	for _, table := range tables {
+		c.root(table)
 	}
-	b, err := v.bundle(ctx, leaf.Bundle)
-	if err != nil {
-		v.report.find("bundle", where, "%v", err)
-		return nil
+	if judged && c.intact("raw_rows") {
+		return c.compare(ctx)
 	}
-	want, err := v.stored(ctx, id)
-	if err != nil {
-		return err
-	}
-	again := newProof(want.salts)
-	replay, err := pipeline.NewReplay(v.feeds, v.limits, leaf.Span().Key, again.row)
-	if err != nil {
-		return err
-	}
-	replay.Begin(leaf, b)
-	got := newRows()
-	if err := v.records(ctx, id, func(r *kafka.Record) { again.offset = r.Offset; got.add(replay, r) }); err != nil {
-		return err
-	}
-	counts := replay.End()
-	v.report.Records += counts.Events + counts.Quarantined
-	v.report.Events += counts.Events
-	v.report.Alerts += counts.Alerts
-	switch {
-	case again.root("raw_rows") != leaf.RecordsRoot:
-		v.report.find("records", where, "the stored records are not those that were read (%d stored, %d recorded)", counts.Events+counts.Quarantined, leaf.Events+leaf.Quarantined)
-		return nil
-	case again.root("event_rows") != leaf.EventsRoot || again.root("alert_rows") != leaf.AlertsRoot || again.root("dead_letter_rows") != leaf.QuarantineRoot:
-		v.report.find("verdicts", where, "judged again by bundle %.12s… the records come to %d alerts and other rows, recorded are %d", leaf.Bundle, counts.Alerts, leaf.Alerts)
-	}
-	compare(v.report, "events", where, got.events, want.events)
-	compare(v.report, "alerts", where, got.alerts, want.alerts)
 	return nil
 }
 
-// proof computes the Merkle roots of a batch's rows with the code of the Go checksum database.
-type proof struct {
-	salts  map[int64]string
-	offset int64 // of the record whose rows come
-	trees  map[string]*tree
-	data   []byte
-}
-
-type tree struct {
-	n   int64
-	all hashes
-}
-
-func newProof(salts map[int64]string) *proof { return &proof{salts: salts, trees: map[string]*tree{}} }
-
-// row adds a row of the current record: its leaf is the hash of 0x00, the salt and the canonical row.
-func (p *proof) row(table string, canonical []byte) {
-	t := p.trees[table]
-	if t == nil {
-		t = &tree{}
-		p.trees[table] = t
-	}
-	p.data = append(append(p.data[:0], p.salts[p.offset]...), canonical...)
-	stored, err := tlog.StoredHashes(t.n, p.data, t.all)
-	if err != nil {
-		panic(err) // the hashes are in memory
-	}
-	t.all = append(t.all, stored...)
-	t.n++
-}
-
-func (p *proof) root(table string) [32]byte {
-	t := p.trees[table]
-	if t == nil {
-		return sha256.Sum256(nil)
-	}
-	root, err := tlog.TreeHash(t.n, t.all)
-	if err != nil {
-		panic(err)
-	}
-	return root
-}
-
-// rows are the stored or remade rows of a batch, as text by what identifies them.
-type rows struct {
-	events, alerts map[string]int
-	salts          map[int64]string // by offset
-}
-
-func newRows() *rows { return &rows{map[string]int{}, map[string]int{}, map[int64]string{}} }
-
-func eventRow(offset int64, content, verdict, severity string, alerts int) string {
-	return fmt.Sprintf("offset %d content %s verdict %s severity %s alerts %d", offset, content, verdict, severity, alerts)
-}
-
-func alertRow(offset int64, id, rule, outcome, severity string, shadow bool) string {
-	return fmt.Sprintf("offset %d alert %s rule %s %s %s shadow %v", offset, id, rule, outcome, severity, shadow)
-}
-
-// add judges a record and keeps the rows it comes to.
-func (r *rows) add(replay *pipeline.Replay, record *kafka.Record) {
-	verdict, content := replay.Add(record)
-	if verdict == nil {
-		return
-	}
-	r.events[eventRow(record.Offset, hex.EncodeToString(content[:]), verdict.Outcome.String(), verdict.Severity.String(), len(verdict.Alerts))]++
-	for i := range verdict.Alerts {
-		a := &verdict.Alerts[i]
-		r.alerts[alertRow(record.Offset, hex.EncodeToString(a.ID[:]), a.RuleID, a.Outcome.String(), a.Severity.String(), a.Shadow)]++
-	}
-}
-
-// maxShown is how many rows of one batch a report names.
-const maxShown = 3
-
-// compare reports rows that are missing, changed, added or doubled.
-func compare(report *Report, what, where string, want, stored map[string]int) {
-	var missing, extra []string
-	for row, n := range want {
-		if stored[row] < n {
-			missing = append(missing, row)
-		}
-	}
-	for row, n := range stored {
-		if n > want[row] {
-			extra = append(extra, row)
-		}
-	}
-	slices.Sort(missing)
-	slices.Sort(extra)
-	if len(missing) > 0 {
-		report.find(what+"_missing", where, "%d are not stored as they were judged, first: %v", len(missing), missing[:min(len(missing), maxShown)])
-	}
-	if len(extra) > 0 {
-		report.find(what+"_extra", where, "%d are stored that judging does not give, first: %v", len(extra), extra[:min(len(extra), maxShown)])
-	}
-}
-
-// receipt returns the id of the batch that counts for a leaf, in hexadecimal, "" where there is none.
-func (v *verification) receipt(ctx context.Context, leaf ledger.Batch) (string, error) {
+// receipt finds the batch that counts for the leaf.
+func (c *batchCheck) receipt(ctx context.Context) (found bool, err error) {
 	var ids []struct {
 		ID string `ch:"id"`
 	}
-	err := v.conn.Select(ctx, &ids, `SELECT lower(hex(batch_id)) AS id FROM `+v.db+`.receipts
+	err = c.v.conn.Select(ctx, &ids, `SELECT lower(hex(batch_id)) AS id FROM `+c.v.db+`.receipts
 		WHERE source = $1 AND topic = $2 AND partition = $3 AND first_offset = $4 AND last_offset = $5 ORDER BY attempt DESC LIMIT 1`,
-		leaf.Source, leaf.Topic, leaf.Partition, leaf.First, leaf.Last)
-	if err != nil || len(ids) == 0 {
-		return "", err
+		c.leaf.Source, c.leaf.Topic, c.leaf.Partition, c.leaf.First, c.leaf.Last)
+	if err != nil {
+		return false, err
 	}
-	return ids[0].ID, nil
+	if len(ids) == 0 {
+		c.v.report.find("receipt", c.where, "the log records the batch, but it has no receipt")
+		return false, nil
+	}
+	c.id, err = hex.DecodeString(ids[0].ID)
+	return true, err
 }
 
-// stored reads the event and alert rows of a batch.
-func (v *verification) stored(ctx context.Context, id string) (*rows, error) {
-	var events []struct {
-		Offset   int64  `ch:"offset"`
-		Content  string `ch:"content"`
-		Verdict  string `ch:"verdict"`
-		Severity string `ch:"severity"`
-		Alerts   uint16 `ch:"alerts"`
-		Salt     string `ch:"salt"`
-	}
-	out := newRows()
-	err := v.conn.Select(ctx, &events, `SELECT offset, lower(hex(content)) AS content, toString(verdict) AS verdict,
-		toString(severity) AS severity, alerts, salt FROM `+v.db+`.event_rows WHERE batch_id = unhex($1)`, id)
-	if err != nil {
-		return nil, err
-	}
-	for _, e := range events {
-		out.events[eventRow(e.Offset, e.Content, e.Verdict, e.Severity, int(e.Alerts))]++
-		out.salts[e.Offset] = e.Salt
-	}
-	var letters []struct {
-		Offset int64  `ch:"offset"`
-		Salt   string `ch:"salt"`
-	}
-	if err := v.conn.Select(ctx, &letters, `SELECT offset, salt FROM `+v.db+`.dead_letter_rows WHERE batch_id = unhex($1)`, id); err != nil {
-		return nil, err
-	}
-	for _, l := range letters {
-		out.salts[l.Offset] = l.Salt
-	}
-	var alerts []struct {
-		Offset   int64  `ch:"offset"`
-		ID       string `ch:"id"`
-		Rule     string `ch:"rule_id"`
-		Outcome  string `ch:"outcome"`
-		Severity string `ch:"severity"`
-		Shadow   bool   `ch:"shadow"`
-	}
-	err = v.conn.Select(ctx, &alerts, `SELECT offset, lower(hex(alert_id)) AS id, rule_id, toString(outcome) AS outcome,
-		toString(severity) AS severity, shadow FROM `+v.db+`.alert_rows WHERE batch_id = unhex($1)`, id)
-	for _, a := range alerts {
-		out.alerts[alertRow(a.Offset, a.ID, a.Rule, a.Outcome, a.Severity, a.Shadow)]++
-	}
-	return out, err
+// read hashes the rows of a table and keeps the salts.
+func (c *batchCheck) read(ctx context.Context, table string) error {
+	stored := c.table(table)
+	return c.v.readers[table].read(ctx, c.leaf.Span(), func(r *row) {
+		if !bytes.Equal(r.batch, c.id) {
+			stored.foreign++
+			return
+		}
+		if r.salt != nil {
+			c.salts[r.offset] = bytes.Clone(r.salt)
+		}
+		leaf := leafOf(c.salts[r.offset], r.canonical)
+		stored.tree.add(leaf)
+		stored.byPlace[r.offset] = append(stored.byPlace[r.offset], leaf)
+	})
 }
 
-// records calls do for every stored record of a batch in offset order.
-func (v *verification) records(ctx context.Context, id string, do func(*kafka.Record)) error {
-	result, err := v.conn.Query(ctx, `SELECT offset, toUnixTimestamp64Milli(kafka_time), key, value, header_keys, header_values, nulls
-		FROM `+v.db+`.raw_rows WHERE batch_id = unhex($1) ORDER BY offset`, id)
-	if err != nil {
-		return err
+func (c *batchCheck) table(name string) *storedTable {
+	t := c.stored[name]
+	if t == nil {
+		t = &storedTable{byPlace: map[int64][]hash{}}
+		c.stored[name] = t
+		c.remade[name] = &difference{}
 	}
-	defer result.Close()
-	for result.Next() {
-		var r kafka.Record
-		var key, value string
-		var names, values []string
-		var nulls uint32
-		if err := result.Scan(&r.Offset, &r.Timestamp, &key, &value, &names, &values, &nulls); err != nil {
+	return t
+}
+
+// again reads the records and judges them by the bundle that the leaf names. It reports whether that could be done.
+func (c *batchCheck) again(ctx context.Context) (judged bool, err error) {
+	b, err := c.v.bundle(ctx, c.leaf.Bundle)
+	if err != nil {
+		c.v.report.find("bundle", c.where, "%v", err)
+	}
+	judged = err == nil
+	replay, err := pipeline.NewReplay(c.v.feeds, c.v.limits, c.leaf.Span().Key, c.remake)
+	if err != nil {
+		return false, err
+	}
+	if judged {
+		replay.Begin(c.leaf, b)
+	}
+	stored, reader := c.table("raw_rows"), c.v.readers["raw_rows"]
+	err = reader.read(ctx, c.leaf.Span(), func(r *row) {
+		if !bytes.Equal(r.batch, c.id) {
+			stored.foreign++
+			return
+		}
+		stored.tree.add(leafOf(c.salts[r.offset], r.canonical))
+		if judged {
+			c.offset = r.offset
+			replay.Add(recordOf(bytes.TrimPrefix(r.canonical, reader.prefix)))
+		}
+	})
+	if judged {
+		counts := replay.End()
+		c.v.report.Records += counts.Events + counts.Quarantined
+		c.v.report.Events += counts.Events
+		c.v.report.Alerts += counts.Alerts
+	}
+	return judged, err
+}
+
+// remake takes a row that judging again comes to, and looks for it among the stored ones.
+func (c *batchCheck) remake(table string, canonical []byte) {
+	if table == "raw_rows" {
+		return
+	}
+	stored := c.table(table)
+	leaf, rest := leafOf(c.salts[c.offset], canonical), stored.byPlace[c.offset]
+	for i := range rest {
+		if rest[i] == leaf {
+			stored.byPlace[c.offset] = append(rest[:i], rest[i+1:]...)
+			return
+		}
+	}
+	d := c.remade[table]
+	d.missing++
+	if len(d.first) < maxShown {
+		d.first = append(d.first, rowDifference{c.offset, bytes.Clone(canonical)})
+	}
+}
+
+// want is what the leaf says of a table.
+func (c *batchCheck) want(table string) (root [32]byte, rows int64) {
+	switch table {
+	case "event_rows":
+		return c.leaf.EventsRoot, c.leaf.Events
+	case "alert_rows":
+		return c.leaf.AlertsRoot, c.leaf.Alerts
+	case "dead_letter_rows":
+		return c.leaf.QuarantineRoot, c.leaf.Quarantined
+	}
+	return c.leaf.RecordsRoot, c.leaf.Events + c.leaf.Quarantined
+}
+
+func (c *batchCheck) intact(table string) bool {
+	root, _ := c.want(table)
+	return c.stored[table].tree.root() == root
+}
+
+// kinds are the names of findings about a table.
+var kinds = map[string]string{"event_rows": "events", "alert_rows": "alerts", "dead_letter_rows": "dead_letters", "raw_rows": "records"}
+
+// root compares the stored rows of a table with what was recorded before they were stored.
+func (c *batchCheck) root(table string) {
+	stored := c.stored[table]
+	if stored.foreign > 0 {
+		c.v.report.find(kinds[table]+"_foreign", c.where, "%d rows at these offsets belong to no recorded batch", stored.foreign)
+	}
+	if c.intact(table) {
+		return
+	}
+	if _, rows := c.want(table); stored.tree.n != rows {
+		c.v.report.find(kinds[table], c.where, "%s holds %d rows, recorded are %d", table, stored.tree.n, rows)
+		return
+	}
+	c.v.report.find(kinds[table], c.where, "the %d rows of %s are not those that were recorded", stored.tree.n, table)
+}
+
+// compare names the rows that are not what judging again comes to. Where they have the recorded root all the same, it is
+// the judging that was not by the recorded rules.
+func (c *batchCheck) compare(ctx context.Context) error {
+	for _, table := range tables[:3] {
+		d, extra := c.remade[table], 0
+		for _, rest := range c.stored[table].byPlace {
+			extra += len(rest)
+		}
+		if d.missing == 0 && extra == 0 {
+			continue
+		}
+		kind := kinds[table] + "_differ"
+		if c.intact(table) {
+			kind = "verdicts"
+		}
+		shown, err := c.explain(ctx, table, d)
+		if err != nil {
 			return err
 		}
-		r.Key, r.Value = bytesOf(key, nulls, 0), bytesOf(value, nulls, 1)
-		for i := range names {
-			r.Headers = append(r.Headers, kafka.Header{Key: []byte(names[i]), Value: bytesOf(values[i], nulls, 2+i)})
-		}
-		do(&r)
+		c.v.report.find(kind, c.where, "judged again by bundle %.12s…, %d rows of %s are otherwise or not there and %d are there that judging does not give%s",
+			c.leaf.Bundle, d.missing, table, extra, shown)
 	}
-	return result.Err()
+	return nil
 }
 
-// bytesOf gives back what was null on the wire, which the row keeps as one bit.
-func bytesOf(s string, nulls uint32, bit int) []byte {
+// explain names the first rows and, where one row is at the offset, the columns that differ.
+func (c *batchCheck) explain(ctx context.Context, table string, d *difference) (string, error) {
+	var b strings.Builder
+	for _, row := range d.first {
+		names, err := c.columns(ctx, table, row)
+		if err != nil {
+			return "", err
+		}
+		fmt.Fprintf(&b, "; offset %d: %s", row.offset, names)
+	}
+	return b.String(), nil
+}
+
+func (c *batchCheck) columns(ctx context.Context, table string, want rowDifference) (string, error) {
+	reader, span := c.v.readers[table], c.leaf.Span()
+	span.First, span.Last = want.offset, want.offset
+	best, found := []string(nil), false
+	err := reader.read(ctx, span, func(r *row) {
+		if !bytes.Equal(r.batch, c.id) {
+			return
+		}
+		if names := reader.differing(r.canonical, want.canonical); !found || len(names) < len(best) {
+			best, found = names, true
+		}
+	})
+	switch {
+	case err != nil:
+		return "", err
+	case !found:
+		return "no such row", nil
+	}
+	return strings.Join(best, ", "), nil
+}
+
+// recordOf reads a record back from the canonical row of raw_rows, whose form is fixed.
+func recordOf(b []byte) *kafka.Record {
+	r := &canonicalReader{b}
+	record := &kafka.Record{Offset: int64(r.number(8)), Timestamp: int64(r.number(8))}
+	key, value := r.text(), r.text()
+	names, values := r.texts(), r.texts()
+	nulls := uint32(r.number(4))
+	record.Key, record.Value = orNull(key, nulls, 0), orNull(value, nulls, 1)
+	for i := range names {
+		record.Headers = append(record.Headers, kafka.Header{Key: names[i], Value: orNull(values[i], nulls, 2+i)})
+	}
+	return record
+}
+
+// orNull gives back what was null on the wire, which the row keeps as one bit.
+func orNull(b []byte, nulls uint32, bit int) []byte {
 	if bit < 32 && nulls&(1<<bit) != 0 {
 		return nil
 	}
-	return []byte(s)
+	return b
 }

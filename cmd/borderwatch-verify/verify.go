@@ -9,6 +9,7 @@ import (
 	"os"
 	"slices"
 
+	"github.com/ClickHouse/ch-go"
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 
 	"borderwatch/cmd/borderwatch/config"
@@ -23,6 +24,8 @@ import (
 type verification struct {
 	conn    driver.Conn
 	store   *store.Store
+	readers map[string]*tableReader
+	close   func() error // of the readers' connection
 	db      string
 	feeds   []pipeline.Feed
 	limits  decode.Limits
@@ -42,11 +45,12 @@ func verify(ctx context.Context, cfg config.Config, ledgerDir, keyFile string, r
 		v.feeds = append(v.feeds, pipeline.Feed{Name: f.Name, Adapter: f.Adapter, Scope: f.IdentityScope, Topic: f.Topic,
 			HeaderKey: f.Header.Key, HeaderValue: f.Header.Value})
 	}
-	if err := v.connect(cfg.ClickHouse); err != nil {
+	if err := v.connect(ctx, cfg.ClickHouse); err != nil {
 		return err
 	}
 	defer v.conn.Close()
 	defer v.store.Close()
+	defer v.close()
 	partitions := v.contiguous(entries)
 	report.Partitions = len(partitions)
 	if err := v.receiptsWithoutLeaf(ctx, partitions); err != nil {
@@ -60,7 +64,7 @@ func verify(ctx context.Context, cfg config.Config, ledgerDir, keyFile string, r
 	return nil
 }
 
-func (v *verification) connect(c config.ClickHouse) (err error) {
+func (v *verification) connect(ctx context.Context, c config.ClickHouse) (err error) {
 	o := store.Options{Hosts: c.Hosts, Database: c.Database, User: c.Username, Password: c.Password.Reveal(), Replicated: c.Cluster != ""}
 	if c.TLS.Enabled {
 		o.TLS = &tls.Config{ServerName: c.TLS.ServerName, MinVersion: tls.VersionTLS12}
@@ -76,8 +80,27 @@ func (v *verification) connect(c config.ClickHouse) (err error) {
 	if v.conn, err = store.Dial(o); err != nil {
 		return err
 	}
-	v.store, err = store.New(o)
-	return err
+	if v.store, err = store.New(o); err != nil {
+		return err
+	}
+	return v.openReaders(ctx, o)
+}
+
+// openReaders gives every table a connection: they are read one after the other, and a connection serves one query.
+func (v *verification) openReaders(ctx context.Context, o store.Options) error {
+	client, err := ch.Dial(ctx, ch.Options{Address: o.Hosts[0], User: o.User, Password: o.Password, TLS: o.TLS, ClientName: "borderwatch-verify",
+		Compression: ch.CompressionLZ4})
+	if err != nil {
+		return err
+	}
+	v.close = client.Close
+	v.readers = map[string]*tableReader{}
+	for _, table := range tables {
+		if v.readers[table], err = newTableReader(client, v.db, table); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // contiguous sorts the leaves by partition and finds holes, overlaps and wrong predecessors.

@@ -49,11 +49,11 @@ func TestPartnerVerifies(t *testing.T) {
 			t.Errorf("a key that did not sign: exit %d\n%s", code, out)
 		}
 		tamper(t, state, "ALTER TABLE bw.alert_rows DELETE WHERE rowNumberInAllBlocks() = 0 SETTINGS mutations_sync = 2, allow_nondeterministic_mutations = 1")
-		if code, out := verify(key); code != 1 || !strings.Contains(out, "FINDING alerts_missing") {
+		if code, out := verify(key); code != 1 || !strings.Contains(out, "FINDING alerts_differ") {
 			t.Errorf("an alert was deleted: exit %d\n%s", code, out)
 		}
 		tamper(t, state, "ALTER TABLE bw.event_rows UPDATE verdict = 'none' WHERE verdict = 'alert' SETTINGS mutations_sync = 2")
-		if code, out := verify(key); code != 1 || !strings.Contains(out, "FINDING events_extra") {
+		if code, out := verify(key); code != 1 || !strings.Contains(out, "FINDING events_differ") {
 			t.Errorf("verdicts were edited: exit %d\n%s", code, out)
 		}
 		tamper(t, state, "ALTER TABLE bw.raw_rows DELETE WHERE offset = 0 SETTINGS mutations_sync = 2")

@@ -26,7 +26,7 @@ type Batch struct {
 	Alerts int64
 
 	// Merkle roots of RFC 6962 over the salted canonical rows (schemas/README.md): records, events and dead letters in the
-	// order of their offsets, alerts by offset and then in the order of the verdict.
+	// order of their offsets, alerts by offset, rule_id, shadow and alert_id.
 	RecordsRoot, EventsRoot, AlertsRoot, QuarantineRoot [32]byte
 
 	Bundle    string    // SHA-256 of the bundle manifest, 64 hexadecimal digits

@@ -75,7 +75,7 @@ func (b *Block) AppendEvent(ev *access.Event, content access.Digest, v *alert.Ve
 	b.events.add(ev, &content, v)
 	b.events.salt.bytes(salt[:])
 	b.leaves.add(&b.leaves.events, salt, &b.events.table)
-	for i := range v.Alerts {
+	for _, i := range b.leaves.order(v.Alerts) {
 		b.alerts.add(ev, &content, &v.Alerts[i])
 		b.leaves.add(&b.leaves.alerts, salt, &b.alerts.table)
 	}

@@ -1,12 +1,17 @@
 package store
 
 import (
+	"bytes"
+	"cmp"
 	"crypto/aes"
 	"crypto/cipher"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
+	"slices"
+
+	"borderwatch/schemas/alert"
 )
 
 // Rows are proved by Merkle roots, one per table and batch. The leaf of a row is
@@ -58,7 +63,7 @@ func (s *Salts) at(offset int64) *[SaltSize]byte {
 }
 
 // Roots are the Merkle roots over the rows of a block: records and events in the order of their offsets, so with the dead
-// letters, alerts by offset and then in the order of the verdict.
+// letters, alerts by offset, rule_id, shadow and alert_id.
 type Roots struct{ Records, Events, Alerts, Quarantine [32]byte }
 
 // leaves computes the roots of a block while it is filled.
@@ -66,6 +71,7 @@ type leaves struct {
 	records, events, alerts, quarantine tree
 	leaf                                []byte // 0x00, salt and canonical row of the row last added
 	onRow                               func(table string, canonical []byte)
+	sorted                              []int
 }
 
 func (l *leaves) reset() {
@@ -83,6 +89,55 @@ func (l *leaves) add(to *tree, salt *[SaltSize]byte, t *table) {
 	if l.onRow != nil {
 		l.onRow(t.name, l.leaf[1+SaltSize:])
 	}
+}
+
+// order lists the alerts of one event in the order of their evidence, valid until the next call.
+func (l *leaves) order(list []alert.Item) []int {
+	l.sorted = l.sorted[:0]
+	for i := range list {
+		l.sorted = append(l.sorted, i)
+	}
+	if len(list) > 1 {
+		slices.SortFunc(l.sorted, func(i, j int) int {
+			a, b := &list[i], &list[j]
+			return cmp.Or(cmp.Compare(a.RuleID, b.RuleID), compareBool(a.Shadow, b.Shadow), bytes.Compare(a.ID[:], b.ID[:]))
+		})
+	}
+	return l.sorted
+}
+
+func compareBool(a, b bool) int {
+	switch {
+	case a == b:
+		return 0
+	case b:
+		return -1
+	}
+	return 1
+}
+
+// Column is a column whose values are part of the evidence of a row.
+type Column struct {
+	Name string
+	Type string // as the server writes it
+}
+
+// Columns lists the columns of raw_rows, event_rows, alert_rows or dead_letter_rows that make a canonical row, in order.
+func Columns(table string) []Column {
+	b := NewBlock()
+	for _, t := range b.tables() {
+		if t.name != table {
+			continue
+		}
+		var out []Column
+		for i, c := range t.columns {
+			if slices.Contains(t.cells, c) {
+				out = append(out, Column{Name: t.names[i], Type: string(c.Type())})
+			}
+		}
+		return out
+	}
+	return nil
 }
 
 // OnRow has f called with the canonical form of every row that is appended from now on, valid until f returns.
