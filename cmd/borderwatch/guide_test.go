@@ -70,19 +70,33 @@ func moveDays(text string) string {
 	})
 }
 
-// produceNow writes the lines of a file to a topic, NOW in them being the time of now: producenow topic file.
+// forge writes a file to a topic as whoever may write there could: forge topic key file.
+func forge(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 3 {
+		ts.Fatalf("usage: forge topic key file")
+	}
+	send(ts, &kgo.Record{Topic: args[0], Key: []byte(args[1]), Value: []byte(ts.ReadFile(args[2]))})
+}
+
+// produceNow writes the lines of a file to a topic, NOW in them being the time of now and EARLIER two
+// hours before: producenow topic file.
 func produceNow(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 2 {
 		ts.Fatalf("usage: producenow topic file")
 	}
+	const layout = "2006-01-02T15:04:05.000Z"
+	now := time.Now().UTC()
+	for line := range strings.Lines(ts.ReadFile(args[1])) {
+		text := strings.NewReplacer("NOW", now.Format(layout), "EARLIER", now.Add(-2*time.Hour).Format(layout)).Replace(strings.TrimSpace(line))
+		send(ts, &kgo.Record{Topic: args[0], Value: []byte(text), Timestamp: now})
+	}
+}
+
+func send(ts *testscript.TestScript, record *kgo.Record) {
 	client, err := kgo.NewClient(kgo.SeedBrokers(ts.Getenv("BROKER")))
 	ts.Check(err)
 	defer client.Close()
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
-	now := time.Now().UTC()
-	for line := range strings.Lines(ts.ReadFile(args[1])) {
-		text := strings.ReplaceAll(strings.TrimSpace(line), "NOW", now.Format("2006-01-02T15:04:05.000Z"))
-		ts.Check(client.ProduceSync(ctx, &kgo.Record{Topic: args[0], Value: []byte(text), Timestamp: now}).FirstErr())
-	}
+	ts.Check(client.ProduceSync(ctx, record).FirstErr())
 }

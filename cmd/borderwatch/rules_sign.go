@@ -164,15 +164,14 @@ type shownRelease struct {
 	File      string   `json:"file"`
 	Statement string   `json:"statement"`
 	Signed    []string `json:"signed"`            // names of keys
-	Complete  *bool    `json:"complete"`          // null without a policy
+	Complete  *bool    `json:"complete"`          // null without a policy, and where only workers can tell
 	Missing   string   `json:"missing,omitempty"` // in words
 }
 
 func (f *signFlags) show(file string, parts []release.Part, signed *release.Release, policy *release.Policy, stdout io.Writer) error {
 	shown := shownRelease{File: file + bundle.SignedSuffix, Statement: signed.Statement().Text(), Signed: signed.SignerNames()}
-	if policy != nil {
+	if policy != nil && f.verifiable(signed) {
 		complete := true
-		// What a machine builds on is only where bundles are kept: for it the worker's answer counts.
 		if _, err := policy.Verify(parts, signed, release.Context{Now: time.Now(), Base: f.base}); err != nil {
 			complete, shown.Missing = false, err.Error()
 		}
@@ -190,6 +189,16 @@ func (f *signFlags) show(file string, parts []release.Part, signed *release.Rele
 		fmt.Fprintf(stdout, "Not complete: %s\n", shown.Missing)
 	}
 	return nil
+}
+
+// verifiable reports whether all is at hand that a verdict needs: what a machine builds on may be known to workers only.
+func (f *signFlags) verifiable(signed *release.Release) bool {
+	base := signed.Statement().Base
+	if base == "" {
+		return true
+	}
+	parts, err := f.base(base)
+	return err == nil && release.Digest(parts) == base
 }
 
 // base reads what a machine builds on: the archive of --previous.

@@ -43,7 +43,7 @@ func TestServerScripts(t *testing.T) {
 		Dir:                 filepath.Join("testdata", "server"),
 		RequireExplicitExec: true,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){"produce": produce, "expand": expand, "guide": guide,
-			"producenow": produceNow, "ask": func(ts *testscript.TestScript, neg bool, args []string) { askServer(ts, server, neg, args) }},
+			"producenow": produceNow, "forge": forge, "ask": func(ts *testscript.TestScript, neg bool, args []string) { askServer(ts, server, neg, args) }},
 		UpdateScripts: os.Getenv("UPDATE_SCRIPTS") != "",
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("CLICKHOUSE", server.Addr())

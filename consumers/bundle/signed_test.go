@@ -26,6 +26,8 @@ type office struct {
 	rules, archive   string // folder and file
 	author, approver note.Signer
 	policy           *release.Policy
+	text             string        // of the policy
+	base             string        // content digest that a machine builds on
 	hour             time.Duration // signing goes on from here, an hour ago at the start
 }
 
@@ -53,6 +55,7 @@ func newOffice(t *testing.T) *office {
 			o.approver = signer
 		}
 	}
+	o.text = text
 	var err error
 	if o.policy, err = release.ParsePolicy([]byte(text)); err != nil {
 		t.Fatal(err)
@@ -87,7 +90,7 @@ func (o *office) sign(t *testing.T, parts []bundle.Part, earlier *release.Releas
 	}
 	o.hour += time.Minute
 	s.Environment, s.Time = "test", time.Now().UTC().Truncate(time.Millisecond).Add(o.hour)
-	s.Before = s.Time.Add(24 * time.Hour)
+	s.Before, s.Base = s.Time.Add(24*time.Hour), o.base
 	signed, err := release.New(s, o.author, earlier)
 	if err != nil {
 		t.Fatal(err)
@@ -232,6 +235,53 @@ func TestBadBundleAtTheStart(t *testing.T) {
 	down := errors.New("down")
 	if err := o.manager(kept, &history{err: down}).Start(t.Context()); !errors.Is(err, down) {
 		t.Errorf("the store does not answer: %v", err)
+	}
+}
+
+// A machine changes what people signed: it is compared with that, which the archive has by the digest of its content.
+func TestMachineChangesARoster(t *testing.T) {
+	o, kept := newOffice(t), newArchive()
+	private, public, err := note.GenerateKey(rand.Reader, "hr")
+	if err != nil {
+		t.Fatal(err)
+	}
+	machine, err := note.NewSigner(private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if o.policy, err = release.ParsePolicy(fmt.Appendf([]byte(o.text), "  - {machine: hr, may_change: [roster], key: %q}\n", public)); err != nil {
+		t.Fatal(err)
+	}
+	people := o.sign(t, o.build(t), nil, o.approver)
+	m := o.manager(kept, &history{})
+	if err := m.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	change := func(earlier *release.Release) *release.Release {
+		o.author, o.base = machine, people.Statement().Content
+		return o.sign(t, o.build(t), earlier)
+	}
+	const roster = "company/reference/roster.yaml"
+	edit(t, "people:\n", "people:\n  - {id: u-7001, kind: employee, employer: example-social-ie, employment: {from: 2026-12-01}}\n", o.rules, roster)
+	first := change(people)
+	if err := m.Reload(t.Context()); err != nil || fmt.Sprint(m.Current().Signers) != "[{machine hr}]" {
+		t.Fatalf("a joiner: %v", err)
+	}
+	edit(t, "people:\n", "people:\n  - {id: u-7002, kind: employee, employer: example-social-ie, employment: {from: 2026-12-01}}\n", o.rules, roster)
+	second := change(first)
+	if err := m.Reload(t.Context()); err != nil {
+		t.Fatalf("another one after it: %v", err)
+	}
+	live := m.Current()
+	edit(t, "severity: critical", "severity: low", o.rules, "packs/eu/EU-101.yaml")
+	change(second)
+	const words = "the key of the machine hr cannot sign this: the rules differ from what people signed"
+	if err := m.Reload(t.Context()); err == nil || err.Error() != words || m.Current() != live {
+		t.Errorf("a rule: %v", err)
+	}
+	again := o.manager(kept, &history{digest: live.Digest})
+	if err := again.Start(t.Context()); err != nil || again.Current().Digest != live.Digest {
+		t.Errorf("after a restart with what was refused: %v", err)
 	}
 }
 

@@ -101,9 +101,10 @@ func (s *Store) InsertActivation(ctx context.Context, a Activation) error {
 		a.Source, a.Topic, a.Partition, a.From, a.Bundle, a.LedgerIndex)
 }
 
-// LastBundle returns the digest of the bundle that was the last to come into force at a partition, false where none was.
+// LastBundle returns the digest of the bundle that was the last to come into force at a partition, false where none was. The
+// ledger's order counts: a takeover stores the activation of an earlier bundle late.
 func (s *Store) LastBundle(ctx context.Context) (string, bool, error) {
-	return s.content(ctx, "SELECT bundle FROM %s.activations ORDER BY stored_at DESC, ledger_index DESC LIMIT 1")
+	return s.content(ctx, "SELECT bundle FROM %s.activations ORDER BY ledger_index DESC, stored_at DESC LIMIT 1")
 }
 
 // InsertBundle stores a bundle: its parts by digest, then its manifest, so that a manifest is never there without its

@@ -11,10 +11,10 @@ import (
 	"golang.org/x/mod/sumdb/note"
 )
 
-// Limits of the text of a release.
+// Limits of the text of a release: it travels as one Kafka record.
 const (
-	MaxReleaseBytes = 256 << 10
-	maxNotes        = 64
+	MaxReleaseBytes = 512 << 10
+	maxNotes        = 512
 )
 
 // Release is a signed statement and the earlier ones that it leans on: those under which exceptions that are still in the
@@ -164,7 +164,8 @@ var ErrRelease = errors.New("not a signed statement about a bundle")
 // Parse reads the text of a release. It verifies no signature.
 func Parse(text []byte) (*Release, error) {
 	if len(text) > MaxReleaseBytes {
-		return nil, fmt.Errorf("%w: %d bytes, at most %d", ErrRelease, len(text), MaxReleaseBytes)
+		return nil, fmt.Errorf("%w: %d bytes, at most %d; it grows with exceptions that were approved one by one: remove those that are over",
+			ErrRelease, len(text), MaxReleaseBytes)
 	}
 	r := &Release{}
 	for at := 0; at < len(text); {

@@ -225,8 +225,10 @@ func TestMachineAndExceptions(t *testing.T) {
 }
 
 func TestPolicyRefusals(t *testing.T) {
-	s := newSite(t)
+	s, schema := newSite(t), policySchema(t)
 	text := s.text("")
+	// What only the reader knows: a schema compares no people with each other and reads no keys.
+	unseen := []string{"one person for both", "a person without a key", "a machine as author"}
 	for _, test := range []struct{ name, old, new, words string }{
 		{"empty", text, "", "the file is empty"},
 		{"another format", "activation-policy/v1", "policy/v1", `format is "borderwatch/policy/v1", want borderwatch/activation-policy/v1`},
@@ -241,8 +243,12 @@ func TestPolicyRefusals(t *testing.T) {
 		{"development with roles", "environment: test", "environment: test\ndevelopment: true", "development: true goes with one key and no roles"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			_, err := release.ParsePolicy([]byte(strings.Replace(text, test.old, test.new, 1)))
+			changed := strings.Replace(text, test.old, test.new, 1)
+			_, err := release.ParsePolicy([]byte(changed))
 			want(t, err, "activation policy: "+test.words)
+			if err := checkSchema(t, schema, changed); (err == nil) != slices.Contains(unseen, test.name) {
+				t.Errorf("the schema says %v", err)
+			}
 		})
 	}
 }
