@@ -157,7 +157,7 @@ const startingValue = "Starting value: "
 
 // references are all texts that the packs may cite, each with what it is about. Those of 28 CFR were read in the eCFR
 // of April 2026, GDPR Art. 32 and 44 to 46, TFEU, the EDPB's guidelines (version 2.0 of 14 February 2023) and ISO's
-// control in full text; the others were compared with their headings only.
+// control in full text; what the others say is written from memory and not held against the text.
 var references = map[string]string{
 	"GDPR Art. 4(5)":            "what pseudonymisation is",
 	"GDPR Art. 5(1)(c)":         "data minimisation",
