@@ -82,19 +82,18 @@ func (j *judgement) finding(r *rule, judge func(*rule, *access.Event, policy.Day
 	if j.arrived == nil {
 		return own
 	}
-	return r.atBothTimes(own, judge(r, j.arrived, policy.DayOf(j.ev.Kafka.Timestamp)))
+	return atBothTimes(own, judge(r, j.arrived, policy.DayOf(j.ev.Kafka.Timestamp)))
 }
 
 // atBothTimes joins what a rule says of an event at its own time and at that of its arrival, as a condition is judged
-// over the countries that stay open: what only one of the times says is unknown, unless it is the event's own.
-func (r *rule) atBothTimes(own, arrived finding) finding {
+// over the countries that stay open: what only one of the times says is unknown, unless it is the event's own. That holds
+// for rules that ignore what is unknown as well: they mean fields that a source may lack, not a time that it may choose.
+func atBothTimes(own, arrived finding) finding {
 	switch {
 	case arrived.outcome <= alert.Suppressed || own.outcome >= alert.Unknown:
 		return own
 	case arrived.outcome == alert.Error:
 		return arrived
-	case r.ignore:
-		return own
 	}
 	return finding{outcome: alert.Unknown, item: arrived.item, missing: arrived.missing.With(access.FieldArrival)}
 }
