@@ -2,6 +2,7 @@ package release
 
 import (
 	"bytes"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"slices"
@@ -210,8 +211,14 @@ func parseNote(text []byte) (n signedNote, err error) {
 func unverified(text []byte) (*note.Note, error) {
 	_, err := note.Open(text, note.VerifierList())
 	var opened *note.UnverifiedNoteError
-	if errors.As(err, &opened) {
-		return opened.Note, nil
+	if !errors.As(err, &opened) {
+		return nil, fmt.Errorf("half-written or changed: %w", err)
 	}
-	return nil, fmt.Errorf("half-written or changed: %w", err)
+	for _, sig := range opened.Note.UnverifiedSigs {
+		// note lets the unused last bits of the text be anything, and one changed byte is a refusal.
+		if _, err := base64.StdEncoding.Strict().DecodeString(sig.Base64); err != nil {
+			return nil, fmt.Errorf("half-written or changed: signature of %s: %w", sig.Name, err)
+		}
+	}
+	return opened.Note, nil
 }
