@@ -25,9 +25,9 @@ type Check struct {
 // Checks returns all checks by id.
 func Checks() []Check {
 	return []Check{
-		exceptionApproval, exceptionEnding, exceptionTerm, exceptionUntested, exceptionWide,
-		groupChecked, groupSource, kindCondition, literalUnknown, neverHolds, notOnSets, ruleExplained, ruleUntested,
-		unquotedText, usException, usForm,
+		borderHole, exceptionApproval, exceptionEnding, exceptionIdle, exceptionOverlap, exceptionTerm, exceptionUntested, exceptionWide,
+		formPolicy, groupChecked, groupEEA, groupEnded, groupSource, kindCondition, literalUnknown, neverHolds, noActiveRule, notOnSets,
+		ruleExplained, ruleImplied, ruleUntested, transferImporter, unquotedText, usException, usForm, usThreshold,
 	}
 }
 
@@ -61,10 +61,18 @@ type pass struct {
 	day      policy.Day
 	check    string
 	findings []Finding
+
+	known *reasoning // made where a check asks for it
 }
 
 func (p *pass) report(pos policy.Position, hint, format string, args ...any) {
 	p.findings = append(p.findings, policy.At(pos, p.check, hint, format, args...))
+}
+
+// note reports what is neither wrong nor unwise.
+func (p *pass) note(pos policy.Position, hint, format string, args ...any) {
+	p.report(pos, hint, format, args...)
+	p.findings[len(p.findings)-1].Severity = policy.SeverityNote
 }
 
 func (p *pass) warn(pos policy.Position, hint, format string, args ...any) {

@@ -1,113 +1,75 @@
 package lint
 
 import (
+	"borderwatch/rules/lint/box"
 	"borderwatch/rules/policy"
-	"borderwatch/schemas/access"
 )
 
 var neverHolds = Check{
 	ID:    "never-holds",
-	Title: "two lines of a rule contradict each other",
-	Why:   "A rule that can never hold looks like protection and is none.",
+	Title: "a rule, a branch of any or an exception can never hold, or can no longer",
+	Why:   "A rule that can never hold looks like protection and is none. Where two lines contradict each other, the sentence names them.",
 	run: func(p *pass) {
 		for _, r := range p.set.Rules {
-			p.contradiction(append(r.Kind.Implied(), r.When.All...))
+			p.neverHolds(r)
 		}
 		for _, x := range p.set.Exceptions {
-			p.contradiction(x.When)
+			if !p.reason().possible(x.When) {
+				p.contradiction(x.Place("when"), x.When)
+			}
 		}
 	},
 }
 
-// contradiction looks at every pair of lines about the same field of one value.
-func (p *pass) contradiction(lines []policy.Condition) {
-	for i := range lines {
-		for j := range i {
-			a, b := &lines[j], &lines[i]
-			if a.Field != b.Field || !contradict(p.set, a, b) {
-				continue
-			}
-			p.report(b.Pos, "", "%s cannot hold together with %s", b, a)
+func (p *pass) neverHolds(r *policy.Rule) {
+	last := box.Beginning
+	ways := p.reason().waysOf(r)
+	dead := 0
+	for i := range ways {
+		if n := len(ways[i].spans); n > 0 {
+			last = max(last, ways[i].spans[n-1].Last)
+		} else {
+			dead++
 		}
 	}
-}
-
-func contradict(set *policy.Set, a, b *policy.Condition) bool {
-	if a.Op == policy.Missing || b.Op == policy.Missing {
-		return a.Op != b.Op && !unknownIsOrdinary(a.Field)
-	}
-	switch a.Field.Info().Type {
-	case access.Word:
-		return disjointWords(a, b)
-	case access.Nation, access.Nations, access.Region:
-		return disjointCountries(set, a, b)
-	case access.Integer, access.Time:
-		return disjointRanges(a, b)
-	}
-	return false
-}
-
-func unknownIsOrdinary(f access.Field) bool {
-	return f == access.FieldLocationVerdict || f == access.FieldNetworkKind
-}
-
-func disjointWords(a, b *policy.Condition) bool {
-	x, ok := words(a)
-	y, ok2 := words(b)
-	return ok && ok2 && x&y == 0
-}
-
-// words returns the words that a condition lets through.
-func words(c *policy.Condition) (uint32, bool) {
-	var mask uint32
-	for i := range c.Values {
-		mask |= 1 << c.Values[i].Word
-	}
-	all := uint32(1)<<len(c.Field.Info().Vocabulary.Words()) - 1
-	switch c.Op {
-	case policy.Is:
-		return mask, true
-	case policy.Not:
-		return all &^ mask, true
-	}
-	return 0, false
-}
-
-// disjointCountries compares what a pair lets through on the days on which it lets most through.
-func disjointCountries(set *policy.Set, a, b *policy.Condition) bool {
-	x, ok := places(set, a)
-	y, ok2 := places(set, b)
-	return ok && ok2 && x.Disjoint(&y)
-}
-
-// places returns the countries that a condition lets through on some day.
-func places(set *policy.Set, c *policy.Condition) (access.CountrySet, bool) {
-	if c.Op != policy.Is && c.Op != policy.Not {
-		return access.CountrySet{}, false
-	}
-	var sum access.CountrySet
-	for i := range c.Values {
-		v := &c.Values[i]
-		sum = sum.Union(v.Places)
-		for _, m := range set.Flatten(v.Group) {
-			always := m.From == policy.NoDay && m.Until == policy.NoDay
-			if c.Op == policy.Is || always {
-				sum = sum.Union(m.Places)
-			}
+	for i := range ways {
+		if len(ways[i].spans) > 0 {
+			continue
+		}
+		p.contradiction(r.Place("when"), ways[i].lines)
+		if dead == len(ways) && p.allContradict(&ways[i], r) {
+			return // the branches have no part in it
 		}
 	}
-	if c.Op == policy.Is {
-		return sum, true
+	if dead < len(ways) && last < p.day && r.Status.Judges() {
+		p.warn(r.Place("when"), "", "the rule %s can hold on days until %s only, when the members of its groups or the time in it end", r.ID, last)
 	}
-	for i := range sum {
-		sum[i] = access.AllCountries[i] &^ sum[i]
-	}
-	return sum, true
 }
 
-func disjointRanges(a, b *policy.Condition) bool {
-	if a.Op == policy.AtMost {
-		a, b = b, a
+// allContradict reports whether the lines outside any are impossible by themselves.
+func (p *pass) allContradict(w *way, r *policy.Rule) bool {
+	outside := w.lines
+	if w.branch >= 0 {
+		outside = outside[:len(outside)-len(r.When.Any[w.branch])]
 	}
-	return a.Op == policy.AtLeast && b.Op == policy.AtMost && a.Values[0].Number > b.Values[0].Number
+	return !p.reason().possible(outside)
+}
+
+// contradiction reports lines that are impossible together at the last of those that cause it.
+func (p *pass) contradiction(otherwise policy.Position, lines []policy.Condition) {
+	core := p.reason().conflict(lines)
+	at := otherwise
+	for i := range core {
+		if core[i].Pos.Line > 0 {
+			at = core[i].Pos
+		}
+	}
+	switch b := &core[len(core)-1]; len(core) {
+	case 1:
+		p.report(at, "", "%s can never hold", b)
+	case 2:
+		p.report(at, "", "%s cannot hold together with %s", b, &core[0])
+	default:
+		p.report(at, "", "these lines cannot hold together: %s", written(core))
+	}
 }

@@ -14,9 +14,10 @@ type Severity uint8
 const (
 	SeverityError Severity = iota
 	SeverityWarning
+	SeverityNote // a report, neither wrong nor unwise
 )
 
-func (s Severity) String() string { return [...]string{"error", "warning"}[s] }
+func (s Severity) String() string { return [...]string{"error", "warning", "note"}[s] }
 
 // Problem is one thing wrong with a file: where, what in one plain sentence, and what to write instead.
 type Problem struct {
