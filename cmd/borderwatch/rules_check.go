@@ -35,12 +35,16 @@ func newRulesCheck() *cobra.Command {
 		Use:   "check DIR",
 		Short: "Find what is wrong or unwise in rules, groups, exceptions and reference files",
 		Long: `check reads the directory as a worker does and adds the checks that no worker
-makes: rules without tests, exceptions that are too wide or about to end, lists
-that nobody compared with their source.
+makes: rules that can never hold or that others imply, rules without tests,
+exceptions that are too wide, overlap or are about to end, lists that nobody
+compared with their source. rules/lint/CHECKS.md lists all checks.
 
-It exits with 1 where an error is among the findings, and with --strict where
-there is any finding at all. Without errors a worker accepts the directory, if
-borderwatch rules test passes too.`,
+Without errors it also draws the border matrix: which accesses no active rule
+decides. That is a report, and no reason to fail.
+
+It exits with 1 where an error is among the findings, with --strict where a
+warning is. Without errors a worker accepts the directory, if borderwatch rules
+test passes too.`,
 		Example: `  borderwatch rules check rules/
   borderwatch rules check rules/ --day 2027-01-01
   borderwatch rules check rules/ --format sarif > findings.sarif`,
@@ -68,7 +72,7 @@ func (f *checkFlags) run(dir string, stdout io.Writer) error {
 		return err
 	}
 	findings := findingsOf(found, day)
-	if err := f.write(stdout, findings, found.Sources); err != nil {
+	if err := f.write(stdout, findings, found, day); err != nil {
 		return err
 	}
 	return f.conclude(findings)
@@ -82,6 +86,8 @@ func findingsOf(found *bundle.Inspection, day policy.Day) []lint.Finding {
 	findings := slices.DeleteFunc(slices.Clone(found.Problems), noDatabase)
 	if !policy.Problems(findings).Failed() {
 		findings = append(findings, lint.Run(found.Set, day)...)
+	}
+	if !policy.Problems(findings).Failed() {
 		if _, err := engine.Compile(found.Set, engine.Options{}); err != nil {
 			findings = append(findings, policy.At(policy.Position{}, checkCompile, "", "%v", err))
 		}
@@ -95,23 +101,33 @@ func findingsOf(found *bundle.Inspection, day policy.Day) []lint.Finding {
 // noDatabase leaves out what is said of a location database: check is not given one.
 func noDatabase(p policy.Problem) bool { return p.Path == "" }
 
-func (f *checkFlags) write(w io.Writer, findings []lint.Finding, sources map[string][]byte) error {
+func (f *checkFlags) write(w io.Writer, findings []lint.Finding, found *bundle.Inspection, day policy.Day) error {
 	switch f.format {
 	case formatJSON:
 		return writeJSON(w, jsonFindings(findings))
 	case formatSARIF:
 		return writeJSON(w, sarifOf(findings))
 	}
-	return lint.Format(w, findings, sources)
+	note := func(p lint.Finding) bool { return p.Severity == policy.SeverityNote }
+	failed := policy.Problems(findings).Failed()
+	if err := lint.Format(w, slices.DeleteFunc(slices.Clone(findings), note), found.Sources); err != nil || failed {
+		return err
+	}
+	border := lint.NewBorder(found.Set, day)
+	if err := border.WriteMatrix(w); err != nil {
+		return err
+	}
+	return border.WriteHoles(w, found.Set)
 }
 
 // conclude is nil where nothing is found that must be mended.
 func (f *checkFlags) conclude(findings []lint.Finding) error {
 	errors, warnings := 0, 0
 	for i := range findings {
-		if findings[i].Severity == policy.SeverityError {
+		switch findings[i].Severity {
+		case policy.SeverityError:
 			errors++
-		} else {
+		case policy.SeverityWarning:
 			warnings++
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"net/url"
 
 	"borderwatch/rules/lint"
+	"borderwatch/rules/policy"
 )
 
 // What follows is the part of SARIF 2.1.0 (OASIS standard, 27 March 2020) that findings in text files need. Names are
@@ -34,7 +35,7 @@ type (
 	}
 	sarifResult struct {
 		RuleID    string          `json:"ruleId"`
-		Level     string          `json:"level"` // error or warning
+		Level     string          `json:"level"` // error, warning or note
 		Message   sarifText       `json:"message"`
 		Locations []sarifLocation `json:"locations,omitempty"`
 	}
@@ -61,6 +62,9 @@ type (
 func sarifOf(findings []lint.Finding) sarifLog {
 	run := sarifRun{ColumnKind: "unicodeCodePoints", Results: make([]sarifResult, len(findings))}
 	run.Tool.Driver.Name = "borderwatch"
+	for _, c := range policy.Checks() {
+		run.Tool.Driver.Rules = append(run.Tool.Driver.Rules, sarifRule{c.ID, sarifText{c.Title}, sarifText{c.Why}})
+	}
 	for _, c := range lint.Checks() {
 		run.Tool.Driver.Rules = append(run.Tool.Driver.Rules, sarifRule{c.ID, sarifText{c.Title}, sarifText{c.Why}})
 	}

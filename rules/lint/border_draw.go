@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"borderwatch/rules/policy"
 	"borderwatch/schemas/access"
 )
 
@@ -22,8 +23,8 @@ func (b *Border) WriteMatrix(w io.Writer) error {
 		blocks, regions = append(blocks, block), append(regions, []string{word})
 	}
 	var out strings.Builder
-	fmt.Fprintf(&out, "Border matrix of %d active rules on %s, over all countries and actions:\n", b.Rules, b.Day)
-	out.WriteString("# decided   + in part, or under further conditions   . no rule\n\n")
+	fmt.Fprintf(&out, "Border matrix on %s over all countries and actions, active rules: %d\n", b.Day, b.Rules)
+	out.WriteString("# decided   + some are   ~ only under further conditions   . no rule\n\n")
 	fmt.Fprintf(&out, "%-*s%s\n", labelWidth, "", strings.Join(access.ActorKinds.Words()[1:], "  "))
 	for i := range blocks {
 		fmt.Fprintf(&out, "%s\n%s", strings.Join(regions[i], ", "), blocks[i])
@@ -52,19 +53,38 @@ func (b *Border) block(region uint8) string {
 	return out.String()
 }
 
-// mark sums up all actions of a kind of actor.
+// mark sums up all actions and countries of a kind of actor.
 func (b *Border) mark(region, class, actor uint8) rune {
-	all, none := true, true
+	all, some, touched := true, false, false
 	for action := range access.Actions.Words()[1:] {
 		undecided, untouched := b.Open(Cell{region, class, actor, uint8(action + 1)})
 		all = all && undecided.Empty()
-		none = none && untouched.All()
+		some = some || !undecided.All()
+		touched = touched || !untouched.All()
 	}
 	switch {
 	case all:
 		return '#'
-	case none:
-		return '.'
+	case some:
+		return '+'
+	case touched:
+		return '~'
 	}
-	return '+'
+	return '.'
+}
+
+// WriteHoles lists what is not decided.
+func (b *Border) WriteHoles(w io.Writer, set *policy.Set) error {
+	var out strings.Builder
+	for _, hole := range b.Holes(set) {
+		fmt.Fprintf(&out, "  %s\n", hole.Data())
+		for _, accesses := range hole.Accesses {
+			fmt.Fprintf(&out, "    %s\n", accesses)
+		}
+	}
+	if out.Len() == 0 {
+		return nil
+	}
+	_, err := fmt.Fprintf(w, "\nNot decided:\n%s", out.String())
+	return err
 }

@@ -27,31 +27,48 @@ var borderHole = Check{
 
 // Hole is a group of regions and classes of which the same accesses are undecided.
 type Hole struct {
-	Data     []string // "EU public"
-	Accesses []string // "service, system: grant, admin from anywhere"
+	Accesses []string   // "service, system: grant, admin from anywhere"
+	classes  [][]string // of each region, by its index
 }
 
-func (h Hole) String() string {
-	return "accesses to data of " + strings.Join(h.Data, ", ") + ": " + strings.Join(h.Accesses, "; ")
+func (h *Hole) String() string {
+	return "accesses to data of " + h.Data() + ": " + strings.Join(h.Accesses, "; ")
+}
+
+// Data is "EU public; UK, CH restricted, sensitive".
+func (h *Hole) Data() string {
+	var regions, classes []string
+	for region, of := range h.classes {
+		word, text := access.SubjectRegions.Word(uint8(region)), strings.Join(of, ", ")
+		switch i := slices.Index(classes, text); {
+		case len(of) == 0:
+		case i < 0:
+			regions, classes = append(regions, word), append(classes, text)
+		default:
+			regions[i] += ", " + word
+		}
+	}
+	for i := range regions {
+		regions[i] += " " + classes[i]
+	}
+	return strings.Join(regions, "; ")
 }
 
 // Holes lists what is undecided, regions and classes with the same holes together.
-func (b *Border) Holes(set *policy.Set) []Hole {
-	var holes []Hole
+func (b *Border) Holes(set *policy.Set) []*Hole {
+	var holes []*Hole
 	names := newCountryNames(set, b.Day)
 	b.eachRow(func(region, class uint8) {
 		accesses := b.row(names, region, class)
 		if len(accesses) == 0 {
 			return
 		}
-		data := access.SubjectRegions.Word(region) + " " + access.DataClasses.Word(class)
-		for i := range holes {
-			if slices.Equal(holes[i].Accesses, accesses) {
-				holes[i].Data = append(holes[i].Data, data)
-				return
-			}
+		i := slices.IndexFunc(holes, func(h *Hole) bool { return slices.Equal(h.Accesses, accesses) })
+		if i < 0 {
+			i = len(holes)
+			holes = append(holes, &Hole{accesses, make([][]string, len(access.SubjectRegions.Words()))})
 		}
-		holes = append(holes, Hole{[]string{data}, accesses})
+		holes[i].classes[region] = append(holes[i].classes[region], access.DataClasses.Word(class))
 	})
 	return holes
 }

@@ -22,7 +22,7 @@ func TestBorderHole(t *testing.T) {
 		{"everything is decided", all + "data.classes only: [restricted, sensitive, personal, public]", "", nil},
 		{"approved countries decide all", "location.country not: '@west'", "", nil},
 		{"one class is left", "data.classes: [restricted, sensitive, personal]", "",
-			[]string{"accesses to data of EU public, UK public, CH public, US public, IN public, CN public, OTHER public: any actor: any action from anywhere"}},
+			[]string{"accesses to data of EU, UK, CH, US, IN, CN, OTHER public: any actor: any action from anywhere"}},
 		{"forbidden countries decide themselves", "location.country: '@east'", "", []string{"any actor: any action from anywhere but @east"}},
 		{"a further condition", "location.country: '@east'; data.form: clear", "", []string{"from anywhere (under further conditions from some)"}},
 		{"only further conditions", "data.form: clear", "", []string{"any actor: any action from anywhere (only under further conditions)"}},
@@ -78,6 +78,7 @@ func TestBorderAgreesWithRules(t *testing.T) {
 
 func TestWriteMatrix(t *testing.T) {
 	set := read(t, westAndEast, rule("data.classes: [restricted, sensitive]; actor.kind: employee", ""),
+		strings.Replace(rule("data.subject_regions: UK; actor.kind: system; action: read", ""), "T-1", "T-3", 1),
 		strings.Replace(rule("data.subject_regions: EU; actor.kind: vendor; data.form: clear", ""), "T-1", "T-2", 1))
 	var out bytes.Buffer
 	if err := lint.NewBorder(set, day(t, today)).WriteMatrix(&out); err != nil {

@@ -100,6 +100,27 @@ func TestChecksAreDescribed(t *testing.T) {
 	}
 }
 
+// TestPage keeps CHECKS.md as the checks describe themselves.
+func TestPage(t *testing.T) {
+	var page bytes.Buffer
+	if err := lint.WritePage(&page); err != nil {
+		t.Fatal(err)
+	}
+	compare(t, "CHECKS.md", page.Bytes())
+}
+
+// TestOneFilePerCheck wants a file and a test of the check's name.
+func TestOneFilePerCheck(t *testing.T) {
+	for _, c := range lint.Checks() {
+		name := strings.ReplaceAll(c.ID, "-", "_")
+		for _, file := range []string{name + ".go", name + "_test.go"} {
+			if _, err := os.Stat(file); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+}
+
 // TestShippedFilesAreClean runs all checks over everything that ships, on the day it was last checked.
 func TestShippedFilesAreClean(t *testing.T) {
 	var docs []policy.Document

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 
+	"borderwatch/rules/lint/box"
 	"borderwatch/rules/policy"
 )
 
@@ -42,8 +43,10 @@ const startingValue = "Starting value"
 
 // implied reports each rule that another one implies, once. Of two that imply each other the later id is reported.
 func (p *pass) implied(rules []*policy.Rule) {
+	index := p.coverIndex(rules)
 	for i, r := range rules {
-		for j, other := range rules {
+		for _, j := range index.candidates(p.reason(), r) {
+			other := rules[j]
 			if i == j || !p.covers(other, r) || j > i && p.covers(r, other) {
 				continue
 			}
@@ -52,6 +55,47 @@ func (p *pass) implied(rules []*policy.Rule) {
 			break
 		}
 	}
+}
+
+// coverIndex finds the rules that may cover another one, so that 10,000 need not be compared with each other.
+type coverIndex struct {
+	at   map[box.Point][]int // rules by the atoms of their narrowest field
+	wide []int               // the others
+}
+
+func (p *pass) coverIndex(rules []*policy.Rule) *coverIndex {
+	index := &coverIndex{at: map[box.Point][]int{}}
+	k := p.reason()
+	for i, r := range rules {
+		for _, w := range k.waysOf(r) {
+			for s := range w.spans {
+				points, ok := k.space.Key(&w.spans[s].Box)
+				if !ok {
+					index.wide = append(index.wide, i)
+				}
+				for _, point := range points {
+					index.at[point] = append(index.at[point], i)
+				}
+			}
+		}
+	}
+	return index
+}
+
+// candidates are indices of all rules that may cover r, in order. What covers r covers the first box of r.
+func (x *coverIndex) candidates(k *reasoning, r *policy.Rule) []int {
+	out := slices.Clone(x.wide)
+	for _, w := range k.waysOf(r) {
+		if len(w.spans) == 0 {
+			continue
+		}
+		for _, point := range k.space.Corner(&w.spans[0].Box) {
+			out = append(out, x.at[point]...)
+		}
+		break
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
 }
 
 // covers reports whether wide answers at least as loudly as narrow on every event.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -39,6 +40,35 @@ func TestErrorTexts(t *testing.T) {
 			}
 			compare(t, strings.TrimSuffix(path, ".yaml")+".golden", got.Bytes())
 		})
+	}
+}
+
+// TestChecks holds the list of the reader's checks against what the cases above find.
+func TestChecks(t *testing.T) {
+	found := map[string]bool{"limits": true} // TestLimits
+	goldens, err := filepath.Glob("testdata/*/*.golden")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range goldens {
+		data, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range regexp.MustCompile(`(?m): error: .* \[([a-z-]+)\]$`).FindAllSubmatch(data, -1) {
+			found[string(m[1])] = true
+		}
+	}
+	last := ""
+	for _, c := range policy.Checks() {
+		if c.ID <= last || c.Title == "" || c.Why == "" || !found[c.ID] {
+			t.Errorf("%s is out of order, not described, or no case finds it", c.ID)
+		}
+		last = c.ID
+		delete(found, c.ID)
+	}
+	if len(found) > 0 {
+		t.Errorf("checks that are not in the list: %v", found)
 	}
 }
 

@@ -169,18 +169,23 @@ func (l *linker) inline(x *Exception) {
 	}
 }
 
-func (l *linker) exception(x *Exception) {
+// ruleIDs are for hints.
+func (l *linker) ruleIDs() []string {
 	ids := make([]string, len(l.set.Rules))
 	for i, r := range l.set.Rules {
 		ids[i] = r.ID
 	}
+	return ids
+}
+
+func (l *linker) exception(x *Exception) {
 	for i, id := range x.Rules {
 		r := l.set.Rule(id)
 		switch {
 		case strings.ContainsAny(id, "*?"):
 			l.add(At(x.rulePlaces[i], "value", "", "rules lists ids, never a wildcard like %q", id))
 		case r == nil:
-			l.add(At(x.rulePlaces[i], "unknown-rule", nearest(id, ids), "there is no rule %s", id))
+			l.add(At(x.rulePlaces[i], "unknown-rule", nearest(id, l.ruleIDs()), "there is no rule %s", id))
 		case !r.Exceptions:
 			l.add(At(x.rulePlaces[i], "exception-refused", "", "the rule %s allows no exceptions", id))
 		}
