@@ -79,7 +79,14 @@ func upUntil(t *testing.T, f upFlags, n int, running func(said string)) []shownA
 func TestUp(t *testing.T) {
 	needUp(t)
 	f := upFlags{dir: embeddedtest.Dir(t), json: true, rate: 200, seed: 7}
-	first := upUntil(t, f, 5, func(said string) { askAsPartner(t, said) })
+	first := upUntil(t, f, 5, func(said string) {
+		for _, words := range []string{"a DEVELOPMENT key made here signs every change at once", "DEVELOPMENT: one key signs for everybody"} {
+			if !strings.Contains(said, words) {
+				t.Errorf("up does not say %q:\n%s", words, said)
+			}
+		}
+		askAsPartner(t, said)
+	})
 	for _, a := range first {
 		if a.AlertID == "" || a.Time.IsZero() || a.RuleID == "" || a.Severity == "" || a.ActorID == "" || a.Country == "" || a.Why == "" {
 			t.Errorf("an alert lacks a field that scripts rely on: %+v", a)
@@ -92,6 +99,9 @@ func TestUp(t *testing.T) {
 	for _, a := range upUntil(t, f, 5, nil) {
 		if seen[a.AlertID] {
 			t.Errorf("the second up shows alert %s of the first again", a.AlertID)
+		}
+		if a.Bundle != first[0].Bundle {
+			t.Errorf("nothing was changed, and the second up judges by bundle %s instead of %s", a.Bundle, first[0].Bundle)
 		}
 	}
 	if _, err := os.Stat(filepath.Join(f.dir, "bundle", "packs", "eu", "EU-101.yaml")); err != nil {

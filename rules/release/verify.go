@@ -28,6 +28,9 @@ type Context struct {
 	Base func(content string) ([]Part, error)
 }
 
+// maxWaiting is how long before it goes live a bundle may be signed at most, whatever its statement says.
+const maxWaiting = 30 * 24 * time.Hour
+
 // clockSkew is how much later than here the clock of a signer may be.
 const clockSkew = 5 * time.Minute
 
@@ -80,6 +83,8 @@ func (r *Release) timely(at Context) error {
 		return fmt.Errorf("signed at %s, which lies in the future: a clock is wrong", s.Time.Format(time.RFC3339))
 	case !at.Now.Before(s.Before):
 		return fmt.Errorf("expired: it was signed to go live before %s", s.Before.Format(time.RFC3339))
+	case !at.Now.Before(s.Time.Add(maxWaiting)):
+		return fmt.Errorf("expired: it was signed at %s, and may wait 30 days at most", s.Time.Format(time.RFC3339))
 	case at.Live == nil:
 		return nil
 	case !s.Time.After(at.Live.Statement().Time):
@@ -245,6 +250,9 @@ func (p *Policy) approval(x *policy.Exception, a Approval, r *Release) error {
 			return fmt.Errorf("the exception %s is said to be approved since %s, and no statement of that time shows it", a.ID, a.Since.Format(time.RFC3339))
 		}
 		under = &r.notes[i]
+	}
+	if under.statement.Environment != p.Environment {
+		return fmt.Errorf("the exception %s was approved for the environment %s, this is %s", a.ID, under.statement.Environment, p.Environment)
 	}
 	if under == &r.notes[0] && r.Statement().Base != "" {
 		return fmt.Errorf("the exception %s is new: a machine cannot approve it", a.ID)

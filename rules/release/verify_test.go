@@ -108,9 +108,13 @@ func TestTimes(t *testing.T) {
 			want(t, err, test.words)
 		})
 	}
+	patient := about(t, parts, noon, nil)
+	patient.Before = noon.AddDate(1, 0, 0)
+	_, err := s.policy.Verify(parts, sign(t, patient, nil, s.author, s.approver), release.Context{Now: noon.AddDate(0, 0, 30)})
+	want(t, err, "expired: it was signed at 2026-11-24T12:00:00Z, and may wait 30 days at most")
 	elsewhere := about(t, parts, noon, nil)
 	elsewhere.Environment = "staging"
-	_, err := s.policy.Verify(parts, sign(t, elsewhere, nil, s.author, s.approver), release.Context{Now: noon})
+	_, err = s.policy.Verify(parts, sign(t, elsewhere, nil, s.author, s.approver), release.Context{Now: noon})
 	want(t, err, "signed for the environment staging, this is test")
 }
 
@@ -156,6 +160,13 @@ func TestApprovalsOfExceptions(t *testing.T) {
 		}
 		want(t, verify(changed, sign(t, again, r, s.author, s.approver)), "the exception EX-1 is approved_by p-1, who has not signed: approvers are those who sign")
 	}
+	// An approval given elsewhere does not count here.
+	elsewhere := about(t, three.parts(), noon, nil)
+	elsewhere.Environment = "staging"
+	from := sign(t, elsewhere, nil, s.author, s.approver, s.partner)
+	want(t, verify(three, sign(t, about(t, three.parts(), noon.Add(time.Hour), from), from, s.author, s.approver)),
+		"the exception EX-1 was approved for the environment staging, this is test")
+
 	unlisted := about(t, three.parts(), noon, nil)
 	unlisted.Exceptions = nil
 	want(t, verify(three, sign(t, unlisted, nil, s.author, s.approver, s.partner)), "the statement does not list the exceptions of the bundle as they are")
