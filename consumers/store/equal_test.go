@@ -53,14 +53,14 @@ func safeRow(b store.Batch, ev *access.Event, content access.Digest, v *alert.Ve
 	return []any{b.Source, b.Topic, b.Partition, ev.Kafka.Offset, at(b.BatchTime), b.Bundle, at(ev.Kafka.Timestamp), ev.Source.Feed,
 		ev.Source.Scope, ev.ID, content[:], at(ev.Time), ev.Source.Seq, ev.Source.Address, a.ID,
 		second(a.Kind, a.KindRef).String(), safeList(a.Via, a.ViaGiven), second(a.EmployerCountry, a.EmployerCountryRef).String(),
-		second(a.EmployerEntity, a.EmployerEntityRef), second(a.HomeCountry, a.HomeCountryRef).String(), safeList(a.Groups, a.GroupsGiven),
+		second(a.EmployerEntity, a.EmployerEntityRef), second(a.HomeCountry, a.HomeCountryRef).String(), safeList(a.Groups, a.GroupsGiven || a.GroupsAdded > 0),
 		second(a.CoveredPerson, a.CoveredPersonRef).String(), second(a.Employment, a.EmploymentRef).String(), ev.Session.ID, ev.Session.MFA.String(),
 		ev.Declared.Office.String(), ev.Declared.Physical.String(), ev.Presence.Badge.String(), ev.Presence.Device.String(), ev.Presence.ClientAddress,
 		l.Candidates.String(), l.Verdict.String(), l.Reason, l.Expected.String(), l.Confidence.String(), l.AddressOnly, l.Contested,
 		strings.Join(evidence, " "), ev.Network.ASN, ev.Network.Org, ev.Network.Kind.String(), ev.Action.String(), ev.Outcome.String(),
-		i.Dataset, i.System, i.EffectiveRegions().Format(access.SubjectRegions), i.EffectiveClasses().Format(access.DataClasses),
+		i.Dataset, second(i.System, i.SystemRef), i.EffectiveRegions().Format(access.SubjectRegions), i.EffectiveClasses().Format(access.DataClasses),
 		i.EffectiveCategories().Format(access.DataCategories), second(i.Form, i.FormRef).String(), second(i.StorageCountry, i.StorageCountryRef).String(),
-		safeItems(ev.Data.Items[1:]), ev.Data.ExporterEntity, ev.Data.Subjects, ev.Data.Records, ev.Data.Bytes, ev.Dest.System, ev.Dest.Country.String(), ev.Dest.Entity,
+		safeItems(ev.Data.Items[1:]), second(ev.Data.ExporterEntity, ev.Data.ExporterEntityRef), ev.Data.Subjects, ev.Data.Records, ev.Data.Bytes, ev.Dest.System, ev.Dest.Country.String(), ev.Dest.Entity,
 		ev.Approval.ID, ev.Approval.Scope, at(ev.Approval.ValidUntil), ev.Approval.State.String(), ev.Ticket, ev.Reason, ev.Mechanism.String(),
 		ev.Gateway.ID, ev.Gateway.Decision.String(), strings.Join(added.Names(), " "), strings.Join(differs, "\x00"),
 		v.Outcome.String(), v.Severity.String(), uint16(len(v.Alerts)), strings.Join(matched, " "), strings.Join(near, " "), uint16(v.NearTotal)}
@@ -105,11 +105,15 @@ func safeReferences(ev *access.Event) (added access.FieldSet, differs []string) 
 	note(access.FieldActorCoveredPerson, "", a.CoveredPerson.String(), a.CoveredPersonRef.String())
 	note(access.FieldActorEmployment, "", a.Employment.String(), a.EmploymentRef.String())
 	note(access.FieldActorEmployerEntity, "", a.EmployerEntity, a.EmployerEntityRef)
+	if a.GroupsAdded > 0 && !a.GroupsGiven {
+		added = added.With(access.FieldActorGroups)
+	}
 	for n := range ev.Data.Items {
 		i, suffix := &ev.Data.Items[n], ""
 		if n > 0 {
 			suffix = fmt.Sprintf("[%d]", n)
 		}
+		note(access.FieldSystem, suffix, i.System, i.SystemRef)
 		note(access.FieldForm, suffix, i.Form.String(), i.FormRef.String())
 		note(access.FieldStorageCountry, suffix, i.StorageCountry.String(), i.StorageCountryRef.String())
 		for _, s := range []struct {
@@ -129,6 +133,7 @@ func safeReferences(ev *access.Event) (added access.FieldSet, differs []string) 
 			}
 		}
 	}
+	note(access.FieldExporterEntity, "", ev.Data.ExporterEntity, ev.Data.ExporterEntityRef)
 	return added, differs
 }
 
@@ -153,7 +158,7 @@ func safeItems(items []access.Item) string {
 	}
 	var out []row
 	for _, i := range items {
-		out = append(out, row{i.Dataset, i.System, list(i.EffectiveRegions(), access.SubjectRegions), list(i.EffectiveClasses(), access.DataClasses),
+		out = append(out, row{i.Dataset, second(i.System, i.SystemRef), list(i.EffectiveRegions(), access.SubjectRegions), list(i.EffectiveClasses(), access.DataClasses),
 			list(i.EffectiveCategories(), access.DataCategories), second(i.Form, i.FormRef).String(), second(i.StorageCountry, i.StorageCountryRef).String()})
 	}
 	b, err := json.Marshal(out)

@@ -48,7 +48,7 @@ func (c *actorColumns) add(ev *access.Event, scratch []byte) []byte {
 	c.employerCountry.country(prefer(a.EmployerCountry, a.EmployerCountryRef))
 	c.employerEntity.string(prefer(a.EmployerEntity, a.EmployerEntityRef))
 	c.homeCountry.country(prefer(a.HomeCountry, a.HomeCountryRef))
-	scratch = c.groups.list(scratch, a.Groups, a.GroupsGiven)
+	scratch = c.groups.list(scratch, a.Groups, a.GroupsGiven || a.GroupsAdded > 0)
 	c.covered.byte(uint8(prefer(a.CoveredPerson, a.CoveredPersonRef)))
 	c.employment.byte(uint8(prefer(a.Employment, a.EmploymentRef)))
 	c.sessionID.string(ev.Session.ID)
@@ -167,7 +167,7 @@ func newDataColumns(t *table) dataColumns {
 
 func (c *dataColumns) add(i *access.Item) {
 	c.dataset.string(i.Dataset)
-	c.system.string(i.System)
+	c.system.string(prefer(i.System, i.SystemRef))
 	addSet(c.regions, i.EffectiveRegions(), access.SubjectRegions)
 	addSet(c.classes, i.EffectiveClasses(), access.DataClasses)
 	addSet(c.categories, i.EffectiveCategories(), access.DataCategories)

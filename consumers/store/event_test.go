@@ -141,8 +141,10 @@ func randomEvent(r *rand.Rand, offset int64) *access.Event {
 	ev.Actor.Kind, ev.Actor.KindRef = access.ActorKind(pick(8)), access.ActorKind(pick(8))
 	ev.Actor.ViaGiven, ev.Actor.GroupsGiven = pick(2) == 0, pick(2) == 0
 	ev.Actor.Groups = [][]string{nil, {"a"}, {"a", "b"}, {"unknown"}, {""}}[pick(5)]
+	ev.Actor.GroupsAdded = pick(len(ev.Actor.Groups) + 1)
 	ev.Actor.EmployerCountry, ev.Actor.EmployerCountryRef = access.Country(pick(250)), access.Country(pick(250))
 	ev.Actor.EmployerEntityRef = []string{"", "Example Social GmbH", "other"}[pick(3)]
+	ev.Data.ExporterEntityRef = []string{"", "Example Social Ireland", "other"}[pick(3)]
 	ev.Actor.CoveredPerson, ev.Actor.CoveredPersonRef = access.Answer(pick(3)), access.Answer(pick(3))
 	ev.Source.Address = fmt.Sprintf("10.%d.%d.%d", pick(256), pick(256), pick(256))
 	ev.Declared.Physical = access.Place(pick(250))
@@ -150,6 +152,9 @@ func randomEvent(r *rand.Rand, offset int64) *access.Event {
 	ev.Location.Candidates = [...]access.CountrySet{access.AllCountries, access.SetOf(access.Country(1 + pick(249))), {}}[pick(3)]
 	ev.Location.Verdict, ev.Location.Expected = access.LocationVerdict(pick(6)), access.Expectation(pick(3))
 	ev.Location.EvidenceCount = uint8(pick(8))
+	for i := range ev.Data.Items {
+		ev.Data.Items[i].SystemRef = []string{"", "warehouse", "lake"}[pick(3)]
+	}
 	item := &ev.Data.Items[0]
 	item.Regions, item.RegionsRef = randomSet(r, 8), randomSet(r, 8)
 	item.Classes, item.ClassesRef = randomSet(r, 5), randomSet(r, 5)

@@ -171,7 +171,7 @@ func appendItems(b []byte, items []access.Item) []byte {
 		}
 		item := &items[i]
 		b = appendMember(append(b, '{'), "dataset", item.Dataset)
-		b = appendMember(append(b, ','), "system", item.System)
+		b = appendMember(append(b, ','), "system", prefer(item.System, item.SystemRef))
 		b = appendWords(append(b, `,"subject_regions":`...), item.EffectiveRegions(), access.SubjectRegions)
 		b = appendWords(append(b, `,"classes":`...), item.EffectiveClasses(), access.DataClasses)
 		b = appendWords(append(b, `,"categories":`...), item.EffectiveCategories(), access.DataCategories)

@@ -109,7 +109,7 @@ func (e *events) addMore(ev *access.Event) {
 		e.scratch = appendItems(e.scratch, ev.Data.Items[1:])
 	}
 	e.moreItems.bytes(e.scratch)
-	e.exporter.string(ev.Data.ExporterEntity)
+	e.exporter.string(prefer(ev.Data.ExporterEntity, ev.Data.ExporterEntityRef))
 	e.subjects.int64(ev.Data.Subjects)
 	e.records.int64(ev.Data.Records)
 	e.bytes.int64(ev.Data.Bytes)

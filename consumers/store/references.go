@@ -19,25 +19,32 @@ func (r *references) compare(ev *access.Event) {
 	word(r, access.FieldActorHomeCountry, a.HomeCountry, a.HomeCountryRef)
 	word(r, access.FieldActorCoveredPerson, a.CoveredPerson, a.CoveredPersonRef)
 	word(r, access.FieldActorEmployment, a.Employment, a.EmploymentRef)
-	if a.EmployerEntityRef != "" {
-		r.entity(a)
+	r.name(access.FieldActorEmployerEntity, 0, a.EmployerEntity, a.EmployerEntityRef)
+	if a.GroupsAdded > 0 && !a.GroupsGiven {
+		r.added = r.added.With(access.FieldActorGroups)
 	}
 	for i := range ev.Data.Items {
 		r.item(&ev.Data.Items[i], i)
 	}
+	r.name(access.FieldExporterEntity, 0, ev.Data.ExporterEntity, ev.Data.ExporterEntityRef)
 }
 
-func (r *references) entity(a *access.Actor) {
-	switch a.EmployerEntity {
-	case a.EmployerEntityRef:
+// name compares two texts. The word unknown says as little as none.
+func (r *references) name(f access.Field, n int, value, reference string) {
+	if reference == "" {
+		return
+	}
+	switch value {
+	case reference:
 	case "", "unknown":
-		r.added = r.added.With(access.FieldActorEmployerEntity)
+		r.added = r.added.With(f)
 	default:
-		r.differ(access.FieldActorEmployerEntity, 0, a.EmployerEntity)
+		r.differ(f, n, value)
 	}
 }
 
 func (r *references) item(i *access.Item, n int) {
+	r.name(access.FieldSystem, n, i.System, i.SystemRef)
 	if i.FormRef != 0 {
 		itemWord(r, access.FieldForm, n, i.Form, i.FormRef)
 	}
