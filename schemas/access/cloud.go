@@ -16,6 +16,18 @@ func RegionCountry(region string) (Country, bool) {
 	return 0, false
 }
 
+// CountryRegion returns one of the regions that lie in the country, "" where none is known. Rows tell in which country the
+// endpoint of a call lay, and no rule asks for more.
+func CountryRegion(c Country) string {
+	for _, row := range regionRows {
+		if code := c.String(); row.country == code {
+			region, _, _ := strings.Cut(row.regions, " ")
+			return region
+		}
+	}
+	return ""
+}
+
 // GlobalService reports whether a call to the AWS service is logged in one region wherever it was made, so that the
 // record's region says nothing. service is an event source with or without ".amazonaws.com".
 //

@@ -55,6 +55,7 @@ func TestWholePath(t *testing.T) {
 	t.Run("counts", d.counts)
 	t.Run("dead letters", d.deadLetters)
 	t.Run("bytes", d.bytes)
+	t.Run("judged again", d.judgedAgain)
 	t.Run("alerts once", d.alertsOnce)
 	t.Run("events once", d.eventsOnce)
 }
