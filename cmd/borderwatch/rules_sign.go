@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -40,7 +41,8 @@ signatures are still missing.
 
 An exception is approved by those whom it names in approved_by and who sign; it
 counts from when the bundle goes live. --previous carries over what was approved
-before, so that only new and changed exceptions need new signatures.`,
+before, so that only new and changed exceptions need new signatures. To whoever
+signs it shows which files differ from it.`,
 		Example: `  borderwatch rules sign bundle.tar --key my.key --previous live.tar --impact diff.json
   borderwatch rules sign bundle.tar --key my.key --policy activation-policy.yaml`,
 		Args: usageArgs(cobra.ExactArgs(1)),
@@ -134,7 +136,7 @@ func (f *signFlags) begin(parts []release.Part, policy *release.Policy, key note
 
 // join adds a signature to the statement that is there.
 func (f *signFlags) join(file string, signed *release.Release, parts []release.Part, given func(string) bool, key note.Signer) error {
-	for _, name := range []string{"environment", "previous", "impact", "machine", "within"} {
+	for _, name := range []string{"environment", "impact", "machine", "within"} {
 		if given(name) {
 			return usageError{fmt.Errorf("--%s: the statement about %s is written already; remove %s%s to write another", name, file, file, bundle.SignedSuffix)}
 		}
@@ -142,6 +144,15 @@ func (f *signFlags) join(file string, signed *release.Release, parts []release.P
 	if signed.Statement().Content != release.Digest(parts) {
 		return fmt.Errorf("%s%s is about another build of the archive (content sha256:%.12s…, here sha256:%.12s…): remove it and let the author sign anew",
 			file, bundle.SignedSuffix, signed.Statement().Content, release.Digest(parts))
+	}
+	if f.previous != "" {
+		previous, err := bundle.OpenArchive(f.previous)
+		if err != nil {
+			return err
+		}
+		if have := release.Digest(previous); have != signed.Statement().Previous {
+			return fmt.Errorf("--previous: %s is content sha256:%.12s…, and the statement was written against %.19s…", f.previous, have, "sha256:"+signed.Statement().Previous)
+		}
 	}
 	return signed.Sign(key)
 }
@@ -163,6 +174,7 @@ func readSigned(file string) (*release.Release, error) {
 type shownRelease struct {
 	File      string   `json:"file"`
 	Statement string   `json:"statement"`
+	Changes   []string `json:"changes,omitempty"` // files against --previous: "+ added", "- removed", "~ changed"
 	Signed    []string `json:"signed"`            // names of keys
 	Complete  *bool    `json:"complete"`          // null without a policy, and where only workers can tell
 	Missing   string   `json:"missing,omitempty"` // in words
@@ -170,6 +182,13 @@ type shownRelease struct {
 
 func (f *signFlags) show(file string, parts []release.Part, signed *release.Release, policy *release.Policy, stdout io.Writer) error {
 	shown := shownRelease{File: file + bundle.SignedSuffix, Statement: signed.Statement().Text(), Signed: signed.SignerNames()}
+	if f.previous != "" {
+		previous, err := bundle.OpenArchive(f.previous)
+		if err != nil {
+			return err
+		}
+		shown.Changes = changedFiles(previous, parts)
+	}
 	if policy != nil && f.verifiable(signed) {
 		complete := true
 		if _, err := policy.Verify(parts, signed, release.Context{Now: time.Now(), Base: f.base}); err != nil {
@@ -180,7 +199,11 @@ func (f *signFlags) show(file string, parts []release.Part, signed *release.Rele
 	if f.format == formatJSON {
 		return writeJSON(stdout, shown)
 	}
-	fmt.Fprintf(stdout, "%s\nsigned by %s\n", strings.TrimSpace(shown.Statement), strings.Join(shown.Signed, ", "))
+	fmt.Fprintf(stdout, "%s\n", strings.TrimSpace(shown.Statement))
+	for _, change := range shown.Changes {
+		fmt.Fprintln(stdout, change)
+	}
+	fmt.Fprintf(stdout, "signed by %s\n", strings.Join(shown.Signed, ", "))
 	switch {
 	case shown.Complete == nil:
 	case *shown.Complete:
@@ -189,6 +212,33 @@ func (f *signFlags) show(file string, parts []release.Part, signed *release.Rele
 		fmt.Fprintf(stdout, "Not complete: %s\n", shown.Missing)
 	}
 	return nil
+}
+
+// changedFiles lists the files in which two bundles differ, by path.
+func changedFiles(old, parts []release.Part) (out []string) {
+	digests := func(parts []release.Part) map[string]string {
+		m := make(map[string]string, len(parts))
+		for _, p := range parts {
+			m[p.Path] = p.Digest
+		}
+		return m
+	}
+	was, is := digests(old), digests(parts)
+	for path := range is {
+		switch {
+		case was[path] == "":
+			out = append(out, "+ "+path)
+		case was[path] != is[path]:
+			out = append(out, "~ "+path)
+		}
+	}
+	for path := range was {
+		if is[path] == "" {
+			out = append(out, "- "+path)
+		}
+	}
+	slices.SortFunc(out, func(a, b string) int { return strings.Compare(a[2:], b[2:]) })
+	return out
 }
 
 // verifiable reports whether all is at hand that a verdict needs: what a machine builds on may be known to workers only.
