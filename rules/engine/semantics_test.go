@@ -330,7 +330,7 @@ func TestSemantics16NearlyMatched(t *testing.T) {
 }
 
 func TestSemantics16NoActiveRule(t *testing.T) {
-	for _, docs := range [][]string{{rule("T-1", "action: read", "status: shadow")}, {groups(eea)}, {""}} {
+	for _, docs := range [][]string{{rule("T-1", "action: read", "status: shadow")}, {groups(eea)}} {
 		if _, err := engine.Compile(read(t, docs...), engine.Options{}); err != engine.ErrNoActiveRule {
 			t.Errorf("error is %v", err)
 		}

@@ -154,7 +154,8 @@ func (l *linker) sizes() {
 		return n
 	}
 	for _, g := range l.set.Groups {
-		if count(g) > MaxGroupMembers {
+		inner := func(m Member) bool { return counted[m.Group] > MaxGroupMembers } // where it begins says it all
+		if count(g) > MaxGroupMembers && !slices.ContainsFunc(g.Members, inner) {
 			l.add(At(g.Place("name"), "limits", "", "the group %s has more than %d members with the groups in it", g.Name, MaxGroupMembers))
 		}
 	}
@@ -192,7 +193,7 @@ func (l *linker) exception(x *Exception) {
 	}
 	for i := range x.Tests {
 		if t := &x.Tests[i]; t.Rule != "" && !contains(x.Rules, t.Rule) {
-			l.add(At(t.Pos, "unknown-rule", nearest(t.Rule, x.Rules), "the exception does not concern the rule %s", t.Rule))
+			l.add(At(t.rulePlace, "unknown-rule", nearest(t.Rule, x.Rules), "the exception does not concern the rule %s", t.Rule))
 		}
 	}
 }

@@ -222,6 +222,8 @@ type Case struct {
 	Exception *Exception // given inline, so that a rule stands without a live exception
 	Expect    alert.Outcome
 	Severity  alert.Severity // NoSeverity where not tested
+
+	rulePlace Position
 }
 
 // EventText is the event of a test as written: dotted fields, and further data items.

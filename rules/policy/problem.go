@@ -3,8 +3,6 @@ package policy
 import (
 	"fmt"
 	"strings"
-
-	"github.com/agnivade/levenshtein"
 )
 
 // Severity tells whether a problem keeps a bundle from loading.
@@ -80,7 +78,7 @@ func nearest(word string, words []string) string {
 	}
 	best, distance := "", 1+max(2, len(word)/3)
 	for _, w := range words {
-		d := levenshtein.ComputeDistance(strings.ToLower(word), strings.ToLower(w))
+		d := edits(strings.ToLower(word), strings.ToLower(w))
 		if _, last, ok := strings.Cut(w, "."); ok && strings.EqualFold(word, last) {
 			d = 1 // "country" for location.country
 		}
@@ -95,4 +93,29 @@ func nearest(word string, words []string) string {
 		return ""
 	}
 	return "did you mean " + best + "?"
+}
+
+// edits counts the letters to insert, delete, replace or swap with their neighbour to make b of a (the optimal string
+// alignment distance).
+func edits(a, b string) int {
+	x, y := []rune(a), []rune(b)
+	rows := [3][]int{make([]int, len(y)+1), make([]int, len(y)+1), make([]int, len(y)+1)}
+	for j := range rows[0] {
+		rows[0][j] = j
+	}
+	for i := 1; i <= len(x); i++ {
+		row, above, twoAbove := rows[i%3], rows[(i+2)%3], rows[(i+1)%3]
+		row[0] = i
+		for j := 1; j <= len(y); j++ {
+			replace := above[j-1]
+			if x[i-1] != y[j-1] {
+				replace++
+			}
+			row[j] = min(above[j]+1, row[j-1]+1, replace)
+			if i > 1 && j > 1 && x[i-1] == y[j-2] && x[i-2] == y[j-1] {
+				row[j] = min(row[j], twoAbove[j-2]+1)
+			}
+		}
+	}
+	return rows[len(x)%3][len(y)]
 }

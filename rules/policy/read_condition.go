@@ -35,18 +35,19 @@ var operatorsOf = map[access.Type][]Op{
 	access.Time:    {AtLeast, AtMost, Missing, SameAs, DiffersFrom},
 }
 
-func (r *reader) field(at *yaml.Node, name string) (access.Field, bool) {
+// field finds a field. words are what else can stand there, for the hint.
+func (r *reader) field(at *yaml.Node, name string, words ...string) (access.Field, bool) {
 	f, ok := access.FieldNamed(name)
 	if !ok {
-		r.refuse(at, "unknown-field", nearest(name, fieldNames), "there is no field %q", name)
+		r.refuse(at, "unknown-field", nearest(name, append(words, fieldNames...)), "there is no field %q", name)
 	}
 	return f, ok
 }
 
 // condition reads one line of `when`: the key is the field and the operator, the value what it is compared with.
-func (r *reader) condition(key, value *yaml.Node) (Condition, bool) {
+func (r *reader) condition(key, value *yaml.Node, words ...string) (Condition, bool) {
 	name, operator, _ := strings.Cut(strings.TrimSpace(key.Value), " ")
-	field, ok := r.field(key, name)
+	field, ok := r.field(key, name, words...)
 	if !ok {
 		return Condition{}, false
 	}
@@ -226,9 +227,16 @@ func (r *reader) country(n *yaml.Node, regions bool, v *Value) bool {
 		v.Places = place.Countries()
 		return true
 	}
-	r.refuse(n, "country-code", countryHint(n.Value), "%q is not an ISO 3166-1 alpha-2 country code", n.Value)
+	hint := countryHint(n.Value)
+	if hint == "" && regions {
+		hint = nearest(n.Value, regionCodes)
+	}
+	r.refuse(n, "country-code", hint, "%q is not an ISO 3166-1 alpha-2 country code", n.Value)
 	return false
 }
+
+// regionCodes are for hints.
+var regionCodes = []string{"AFR", "ANT", "ASI", "EUR", "NAM", "OCE", "SAM"}
 
 func countryHint(code string) string {
 	switch code {

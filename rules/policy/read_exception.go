@@ -59,6 +59,9 @@ func (r *reader) testCase(n *yaml.Node) (Case, bool) {
 	}
 	o.require("name", "event", "expect")
 	c := Case{Pos: r.at(n), Name: o.text("name"), Rule: o.text("rule"), Expect: alert.Outcome(o.word("expect", outcomeWords))}
+	if n := o.values["rule"]; n != nil {
+		c.rulePlace = r.at(n)
+	}
 	if o.values["severity"] != nil {
 		c.Severity = alert.Severity(o.word("severity", severityWords) + 1)
 	}
@@ -82,11 +85,11 @@ func (r *reader) event(n *yaml.Node) EventText {
 			e.Items = r.items(value)
 			return
 		}
-		if f, ok := r.field(key, key.Value); ok {
+		if f, ok := r.field(key, key.Value, "data.items"); ok {
 			e.Fields = append(e.Fields, r.fieldText(f, key, value))
 		}
 	})
-	if ok && e.Find(access.FieldTime) == nil {
+	if at := e.Find(access.FieldTime); ok && (at == nil || len(at.Values) == 0) {
 		r.refuse(n, "missing-key", "", "the event of a test has no time; groups, approvals and exceptions depend on it")
 	}
 	return e

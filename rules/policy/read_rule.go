@@ -72,7 +72,7 @@ func (r *reader) conditions(n *yaml.Node) Conditions {
 			c.Any = r.any(key, value)
 			return
 		}
-		if condition, ok := r.condition(key, value); ok {
+		if condition, ok := r.condition(key, value, "any"); ok {
 			c.All = append(c.All, condition)
 		}
 	})

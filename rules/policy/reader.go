@@ -39,6 +39,9 @@ func (r *reader) nodes(data []byte) []*yaml.Node {
 		var doc yaml.Node
 		err := decoder.Decode(&doc)
 		if errors.Is(err, io.EOF) {
+			if len(roots)+len(r.problems) == 0 {
+				r.problems = append(r.problems, At(Position{r.path, 1, 1}, "format", "", "the file holds nothing; it must start with a line like format: %s", FormatRule))
+			}
 			return roots
 		}
 		if err != nil {
@@ -122,7 +125,7 @@ func (r *reader) object(n *yaml.Node, what string, allowed ...string) *object {
 	o := &object{reader: r, node: n, what: what, values: map[string]*yaml.Node{}, places: map[string]Position{}}
 	ok := r.pairs(n, what, func(key, value *yaml.Node) {
 		if !contains(allowed, key.Value) {
-			r.refuse(key, "unknown-key", nearest(key.Value, allowed), "a %s has no key %q", what, key.Value)
+			r.refuse(key, "unknown-key", nearest(key.Value, allowed), "%s has no key %q", article(what), key.Value)
 			return
 		}
 		o.values[key.Value], o.places[key.Value] = value, r.at(key)
@@ -136,14 +139,14 @@ func (r *reader) object(n *yaml.Node, what string, allowed ...string) *object {
 // pairs calls f for each key and value of a mapping, false where the node is none.
 func (r *reader) pairs(n *yaml.Node, what string, f func(key, value *yaml.Node)) bool {
 	if n.Kind != yaml.MappingNode {
-		r.refuse(n, "value", "", "a %s is a map of keys and values", what)
+		r.refuse(n, "value", "", "%s is a map of keys and values", article(what))
 		return false
 	}
 	seen := make(map[string]int, len(n.Content)/2)
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		key := n.Content[i]
 		if key.Kind != yaml.ScalarNode {
-			r.refuse(key, "value", "", "a key of a %s must be text", what)
+			r.refuse(key, "value", "", "a key of %s must be text", article(what))
 			continue
 		}
 		if line, twice := seen[key.Value]; twice {
@@ -277,6 +280,13 @@ func (o *object) id(key string) string {
 		o.refuse(o.values[key], "value", "", "%s must be a letter followed by at most 63 letters, digits, - . or _, and not %q", key, text)
 	}
 	return text
+}
+
+func article(noun string) string {
+	if strings.ContainsRune("aeiou", rune(noun[0])) {
+		return "an " + noun
+	}
+	return "a " + noun
 }
 
 func oneOf(words []string) string {

@@ -73,13 +73,26 @@ func lines() schema {
 	return schema{"type": "object", "additionalProperties": false, "minProperties": 1, "properties": properties}
 }
 
+// eventValue is the schema of a field in a test's event: null is missing, [] is a set that is known to be empty.
+func eventValue(f access.Field) schema {
+	info := f.Info()
+	if info.Type != access.Word && info.Type != access.Words {
+		return schema{}
+	}
+	word := schema{"enum": info.Vocabulary.Words()}
+	if info.Type == access.Word {
+		return schema{"anyOf": []schema{word, {"type": "null"}}}
+	}
+	return schema{"anyOf": []schema{word, {"type": "array", "items": word}, {"type": "null"}}}
+}
+
 // testEvent is the schema of a test's event.
 func testEvent() schema {
 	properties, item := schema{}, schema{}
 	for f := access.FieldNone + 1; f < access.FieldCount; f++ {
-		properties[f.String()] = schema{}
+		properties[f.String()] = eventValue(f)
 		if f.Info().PerItem {
-			item[strings.TrimPrefix(f.String(), "data.")] = schema{}
+			item[strings.TrimPrefix(f.String(), "data.")] = eventValue(f)
 		}
 	}
 	properties["data.items"] = schema{"type": "array", "items": schema{"type": "object", "additionalProperties": false, "properties": item}}
