@@ -50,7 +50,6 @@ type produced struct {
 func (r *rig) lane(t testing.TB, partitions int32, configs map[string]*string) *lane {
 	t.Helper()
 	l := &lane{t: t, rig: r, topic: unique("access"), letters: unique("letters"), group: unique("group"), gone: map[int32]int64{}, log: &logBook{}}
-	t.Cleanup(l.tell)
 	l.topics = []string{l.topic}
 	l.feeds = []pipeline.Feed{{Name: "native", Adapter: "native", Topic: l.topic}}
 	var err error
@@ -60,6 +59,7 @@ func (r *rig) lane(t testing.TB, partitions int32, configs map[string]*string) *
 		t.Fatal(err)
 	}
 	t.Cleanup(l.other.Close)
+	t.Cleanup(l.tell) // before the client is closed, and after workers have ended
 	l.admin = kadm.NewClient(l.other)
 	l.create(l.topic, partitions, configs)
 	l.create(l.letters, 1, nil)
