@@ -47,7 +47,7 @@ func (t *TestResult) String() string {
 // exception that the test gives inline; an exception is tested with the rules it names. A bundle of which one test fails
 // must not be used.
 func RunTests(set *policy.Set) []TestResult {
-	c := &compiler{set}
+	c := newCompiler(set)
 	base := newEngine(set)
 	var results []TestResult
 	for _, r := range set.Rules {

@@ -66,7 +66,7 @@ func (j *judgement) suppressors(r *rule) (names []alert.Exception) {
 	for i := range r.exceptions {
 		x := &r.exceptions[i]
 		for item := range max(len(j.ev.Data.Items), 1) {
-			if x.applies(j.ev, item, j.day) && r.judgeItem(j.ev, item, j.day, nil).outcome == alert.Suppressed {
+			if x.applies(j.ev, item, j.day) && r.judgeItem(j.ev, item, j.day).outcome == alert.Suppressed {
 				names = append(names, x.name)
 				break
 			}

@@ -11,7 +11,6 @@ import (
 // condition is a compiled condition with what explanations need of it.
 type condition struct {
 	matcher
-	quick   quickTest // the same question to a snapshot, where that can answer it
 	source  *policy.Condition
 	fields  access.FieldSet // the field, and the other one where two are compared
 	place   bool            // about location.country: in an exception it asks for evidence
@@ -19,17 +18,16 @@ type condition struct {
 	implied bool            // added by the rule's kind
 }
 
-// answer asks the snapshot where there is one that can tell, else the event.
-func (c *condition) answer(ev *access.Event, item int, day policy.Day, s *snapshot) Truth {
-	if s != nil && c.quick.op != 0 {
-		return c.quick.answer(s)
-	}
-	return c.match(ev, item, day)
+// compiler resolves groups. Conditions with the same values share what they are resolved to.
+type compiler struct {
+	set    *policy.Set
+	places map[string]*timeline[access.CountrySet]
+	texts  map[string]*timeline[textSet]
+	ranges map[string]*timeline[[]netip.Prefix]
 }
 
-// compiler resolves groups.
-type compiler struct {
-	set *policy.Set
+func newCompiler(set *policy.Set) *compiler {
+	return &compiler{set, map[string]*timeline[access.CountrySet]{}, map[string]*timeline[textSet]{}, map[string]*timeline[[]netip.Prefix]{}}
 }
 
 func (c *compiler) condition(source *policy.Condition) condition {
@@ -37,9 +35,8 @@ func (c *compiler) condition(source *policy.Condition) condition {
 	if source.Op == policy.SameAs || source.Op == policy.DiffersFrom {
 		fields = fields.With(source.Other)
 	}
-	m := c.matcher(source)
 	return condition{
-		matcher: m, quick: quickOf(m), source: source, fields: fields,
+		matcher: c.matcher(source), source: source, fields: fields,
 		place: fields.Has(access.FieldLocationCountry),
 		soft:  fields&softFields != 0 && fields&^softFields == 0,
 	}
@@ -63,22 +60,22 @@ func (c *compiler) matcher(s *policy.Condition) matcher {
 		}
 		return m
 	case policy.Within:
-		return &withinMatch{s.Field, newTimeline(c.members(s), prefixes)}
+		return &withinMatch{s.Field, resolve(c, c.ranges, s, prefixes)}
 	}
 	switch s.Field.Info().Type {
 	case access.Word:
-		definite := s.Field == access.FieldLocationVerdict || s.Field == access.FieldNetworkKind
-		return wordMatch{s.Field, mask(s, definite), not, definite}
+		literal := isLiteral(s.Field)
+		return wordMatch{s.Field, mask(s, literal), not, literal}
 	case access.Words:
 		return wordsMatch{s.Field, mask(s, false), s.Op}
 	case access.Nation, access.Region, access.Nations:
-		return &countryMatch{s.Field, newTimeline(c.members(s), countries), not}
+		return &countryMatch{s.Field, resolve(c, c.places, s, countries), not}
 	case access.Texts:
-		return &textsMatch{s.Field, newTimeline(c.members(s), newTextSet), s.Op}
+		return &textsMatch{s.Field, resolve(c, c.texts, s, newTextSet), s.Op}
 	case access.Integer, access.Time:
 		return number(s, not)
 	}
-	return &textMatch{s.Field, newTimeline(c.members(s), newTextSet), not}
+	return &textMatch{s.Field, resolve(c, c.texts, s, newTextSet), not}
 }
 
 func comparison(s *policy.Condition) matcher {
@@ -119,6 +116,20 @@ func number(s *policy.Condition, not bool) matcher {
 		}
 	}
 	return m
+}
+
+// resolve returns the dated values of a condition, those of an earlier condition where the two are written alike.
+func resolve[T any](c *compiler, known map[string]*timeline[T], s *policy.Condition, build func([]policy.Member) T) *timeline[T] {
+	key := encoder(nil)
+	for i := range s.Values {
+		key = key.text(s.Values[i].Text)
+	}
+	t := known[string(key)]
+	if t == nil {
+		t = newTimeline(c.members(s), build)
+		known[string(key)] = t
+	}
+	return t
 }
 
 // members writes out the values of a condition, groups with the days of their members.

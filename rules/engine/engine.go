@@ -5,6 +5,7 @@ package engine
 
 import (
 	"errors"
+	"fmt"
 
 	"borderwatch/rules/policy"
 	"borderwatch/schemas/access"
@@ -23,8 +24,8 @@ var ErrNoActiveRule = errors.New("no rule is active: a bundle without an active 
 
 // Engine is a compiled set of rules. It is immutable and safe for concurrent use.
 type Engine struct {
-	rules   []*rule  // active and shadow, by id
-	filters []filter // filters[i] leaves out events that rules[i] has nothing to say about; an index can take its place
+	rules   []*rule // active and shadow, by id
+	index   *index  // nil where every rule is judged by itself
 	byID    map[string]*rule
 	info    []Rule
 	limits  []Limit
@@ -51,7 +52,7 @@ type Rule struct {
 // without errors.
 func Compile(set *policy.Set, opt Options) (*Engine, error) {
 	e := newEngine(set)
-	c := &compiler{set}
+	c := newCompiler(set)
 	active := false
 	for _, r := range set.Rules {
 		e.info = append(e.info, describe(r))
@@ -61,29 +62,39 @@ func Compile(set *policy.Set, opt Options) (*Engine, error) {
 		active = active || r.Status == policy.Active
 		e.add(c.rule(r, set.Exceptions, opt))
 	}
-	if !active {
+	switch {
+	case !active:
 		return nil, ErrNoActiveRule
+	case len(e.rules) > policy.MaxRules:
+		return nil, fmt.Errorf("the bundle has %d rules that judge, the limit is %d", len(e.rules), policy.MaxRules)
 	}
 	for _, x := range set.Exceptions {
 		if x.MaxMatches > 0 {
 			e.limits = append(e.limits, Limit{Exception: x.ID, Matches: x.MaxMatches, From: x.ValidFrom.Start()})
 		}
 	}
+	e.index = newIndex(e.rules)
 	return e, nil
+}
+
+// Plain returns an engine of the same rules that judges every rule by itself, without the index. It is what the index is
+// held against: both give the same verdicts.
+func (e *Engine) Plain() *Engine {
+	plain := *e
+	plain.index = nil
+	return &plain
 }
 
 func newEngine(set *policy.Set) *Engine {
 	e := &Engine{byID: map[string]*rule{}}
 	if g := set.Group(concernGroup); g != nil && g.Kind == policy.Countries {
-		t := newTimeline(set.Flatten(concernGroup), countries)
-		e.concern = &t
+		e.concern = newTimeline(set.Flatten(concernGroup), countries)
 	}
 	return e
 }
 
 func (e *Engine) add(r *rule) {
 	e.rules = append(e.rules, r)
-	e.filters = append(e.filters, r.filter())
 	e.byID[r.id] = r
 }
 

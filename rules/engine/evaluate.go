@@ -44,7 +44,7 @@ func (j *judgement) run() {
 	}
 }
 
-// rules judges all rules that the filter leaves, false where one of them panicked.
+// rules judges all rules, false where one of them panicked.
 func (j *judgement) rules() (ok bool) {
 	j.out.Reset()
 	defer func() {
@@ -52,27 +52,27 @@ func (j *judgement) rules() (ok bool) {
 			recover() // rulesOneByOne finds out which rule it was
 		}
 	}()
-	if len(j.ev.Data.Items) != 1 || j.arrived != nil {
-		for _, r := range j.engine.rules {
-			j.record(r, j.finding(r, (*rule).judge))
-		}
+	if j.indexed() {
+		j.candidates()
 		return true
 	}
-	var s snapshot
-	s.take(j.ev)
-	for i, f := range j.engine.filters {
-		if f.admits(&s) {
-			j.record(j.engine.rules[i], j.engine.rules[i].judgeItem(j.ev, 0, j.day, &s))
-		}
+	for i, r := range j.engine.rules {
+		j.record(int32(i), j.finding(r, (*rule).judge))
 	}
 	return true
+}
+
+// indexed reports whether there is an index that can answer: none does for an event without a data item, which no
+// decoder makes.
+func (j *judgement) indexed() bool {
+	return j.engine.index != nil && len(j.ev.Data.Items) > 0 && (j.arrived == nil || len(j.arrived.Data.Items) > 0)
 }
 
 // rulesOneByOne judges again after a panic, so that the rules that are well keep their outcome and the others alert.
 func (j *judgement) rulesOneByOne() {
 	j.out.Reset()
-	for _, r := range j.engine.rules {
-		j.record(r, j.finding(r, (*rule).judgeSafely))
+	for i, r := range j.engine.rules {
+		j.record(int32(i), j.finding(r, (*rule).judgeSafely))
 	}
 }
 
@@ -121,7 +121,7 @@ func (r *rule) judgeSafely(ev *access.Event, day policy.Day) (f finding) {
 func (r *rule) judge(ev *access.Event, day policy.Day) finding {
 	worst := finding{item: -1}
 	for item := range max(len(ev.Data.Items), 1) {
-		f := r.judgeItem(ev, item, day, nil)
+		f := r.judgeItem(ev, item, day)
 		if worst.item < 0 || f.outcome > worst.outcome || f.outcome == alert.None && worst.outcome == alert.None && f.near && !worst.near {
 			worst = f
 			worst.item = item
@@ -130,21 +130,21 @@ func (r *rule) judge(ev *access.Event, day policy.Day) finding {
 	return worst
 }
 
-// judgeItem judges one data item. The snapshot may be nil; it must be of this item.
-func (r *rule) judgeItem(ev *access.Event, item int, day policy.Day, s *snapshot) finding {
+// judgeItem judges one data item.
+func (r *rule) judgeItem(ev *access.Event, item int, day policy.Day) finding {
 	if r.kind.AboutData() && ev.Data.Items[item].Dataset == access.DatasetNone {
 		return finding{}
 	}
 	answer, missing := True, access.FieldSet(0)
 	for i := range r.hard {
-		switch r.hard[i].answer(ev, item, day, s) {
+		switch r.hard[i].match(ev, item, day) {
 		case False:
 			return finding{}
 		case Maybe:
 			answer, missing = Maybe, missing|r.hard[i].lacking(ev, item)
 		}
 	}
-	answer, missing, falses, near := r.judgeSoft(ev, item, day, s, answer, missing)
+	answer, missing, falses, near := r.judgeSoft(ev, item, day, answer, missing)
 	switch {
 	case answer == False:
 		return finding{near: near, falses: falses}
@@ -160,11 +160,11 @@ func (r *rule) judgeItem(ev *access.Event, item int, day policy.Day, s *snapshot
 
 // judgeSoft goes on after the hard conditions with those about place and approval and with `any`. near tells that
 // nothing but conditions about place and approval is false.
-func (r *rule) judgeSoft(ev *access.Event, item int, day policy.Day, s *snapshot, answer Truth, missing access.FieldSet) (Truth, access.FieldSet, access.FieldSet, bool) {
+func (r *rule) judgeSoft(ev *access.Event, item int, day policy.Day, answer Truth, missing access.FieldSet) (Truth, access.FieldSet, access.FieldSet, bool) {
 	falses, near := access.FieldSet(0), true
 	for i := range r.soft {
 		c := &r.soft[i]
-		switch c.answer(ev, item, day, s) {
+		switch c.match(ev, item, day) {
 		case False:
 			answer, falses = False, falses|c.fields
 		case Maybe:
@@ -174,7 +174,7 @@ func (r *rule) judgeSoft(ev *access.Event, item int, day policy.Day, s *snapshot
 	if len(r.any) == 0 {
 		return answer, missing, falses, near
 	}
-	any := r.judgeAny(ev, item, day, s)
+	any := r.judgeAny(ev, item, day)
 	if any.answer == False {
 		near, falses = any.near, falses|any.falses
 	}
@@ -189,13 +189,13 @@ type anyFinding struct {
 	falses  access.FieldSet
 }
 
-func (r *rule) judgeAny(ev *access.Event, item int, day policy.Day, s *snapshot) anyFinding {
+func (r *rule) judgeAny(ev *access.Event, item int, day policy.Day) anyFinding {
 	var best anyFinding
 	for _, branch := range r.any {
 		b := anyFinding{answer: True, near: true}
 		for i := range branch {
 			c := &branch[i]
-			switch c.answer(ev, item, day, s) {
+			switch c.match(ev, item, day) {
 			case False:
 				b.answer, b.near, b.falses = False, b.near && c.soft, b.falses|c.fields
 			case Maybe:
@@ -242,15 +242,12 @@ func (r *rule) excepted(ev *access.Event, item int, day policy.Day) bool {
 	return false
 }
 
-// record writes down a rule that matched or nearly did.
-func (j *judgement) record(r *rule, f finding) {
-	out := j.out
+// record writes down what the rule at i says, where that is anything.
+func (j *judgement) record(i int32, f finding) {
+	r, out := j.engine.rules[i], j.out
 	if f.outcome == alert.None {
-		if f.near {
-			out.NearTotal++
-			if len(out.Near) < alert.MaxNear {
-				out.Near = append(out.Near, alert.Near{RuleID: r.id, False: f.falses})
-			}
+		if f.near && takesNear(out, r.id) {
+			addNear(out, alert.Near{RuleID: r.id, False: f.falses})
 		}
 		return
 	}

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"net/netip"
+	"slices"
 	"strings"
 
 	"borderwatch/rules/policy"
@@ -82,7 +83,7 @@ func decided(by bool, answer Truth, unknown bool) Truth {
 // countryMatch compares the countries a field leaves open with a dated set.
 type countryMatch struct {
 	field access.Field
-	sets  timeline[access.CountrySet]
+	sets  *timeline[access.CountrySet]
 	not   bool
 }
 
@@ -139,7 +140,7 @@ func (s *textSet) has(text string) bool {
 // textMatch compares one string with a dated set of strings.
 type textMatch struct {
 	field access.Field
-	sets  timeline[textSet]
+	sets  *timeline[textSet]
 	not   bool
 }
 
@@ -184,7 +185,7 @@ func (m *prefixMatch) starts(text string) bool {
 // textsMatch compares a set of strings with a dated set of strings.
 type textsMatch struct {
 	field access.Field
-	sets  timeline[textSet]
+	sets  *timeline[textSet]
 	op    policy.Op
 }
 
@@ -235,22 +236,21 @@ func (m *numberMatch) match(ev *access.Event, _ int, _ policy.Day) Truth {
 	if !ok {
 		return Maybe
 	}
+	return truthOf(m.holds(n))
+}
+
+func (m *numberMatch) holds(n int64) bool {
 	if m.list == nil {
-		return truthOf(m.low <= n && n <= m.high)
+		return m.low <= n && n <= m.high
 	}
-	for _, v := range m.list {
-		if v == n {
-			return truthOf(!m.not)
-		}
-	}
-	return truthOf(m.not)
+	return slices.Contains(m.list, n) != m.not
 }
 
 // withinMatch tests an address against dated ranges. The name of a platform's service is no address and in no range;
 // anything else that does not parse says nothing.
 type withinMatch struct {
 	field access.Field
-	sets  timeline[[]netip.Prefix]
+	sets  *timeline[[]netip.Prefix]
 }
 
 func (m *withinMatch) match(ev *access.Event, item int, day policy.Day) Truth {

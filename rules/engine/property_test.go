@@ -119,7 +119,7 @@ func TestVerdictDoesNotDependOnOrder(t *testing.T) {
 	})
 }
 
-// TestVerdictAgreesWithThePlainReading compares the verdict, found through snapshot and filter, with what the answers of
+// TestVerdictAgreesWithThePlainReading compares the verdict, found through the index, with what the answers of
 // the single conditions say by the book: AND is the minimum, OR the maximum, the worst item decides.
 func TestVerdictAgreesWithThePlainReading(t *testing.T) {
 	seen := map[alert.Outcome]int{}

@@ -24,7 +24,7 @@ type rule struct {
 	any        [][]condition
 	soft       []condition // those about place and approval, judged last: when only they are false, the rule nearly matched
 	decisive   string      // the condition that an alert's sentence names
-	noCap      []timeline[access.CountrySet]
+	noCap      []*timeline[access.CountrySet]
 	exceptions []exception
 }
 
@@ -85,20 +85,20 @@ func restsOnCountry(c *condition) bool {
 	return c.source.Op != policy.Missing && (c.place || c.fields.Has(access.FieldLocationExpected))
 }
 
-// cost puts the conditions that a snapshot answers first: words, then sets of words, then the rest.
+// cost puts the conditions first that are quick to judge: words, then sets of words, then the rest.
 func cost(c *condition) int {
-	switch {
-	case c.quick.op == quickWord:
+	switch c.matcher.(type) {
+	case wordMatch:
 		return 0
-	case c.quick.op == quickWords:
+	case wordsMatch:
 		return 1
 	}
 	return 2
 }
 
 // noCap collects the country groups marked no_cap that the rule compares the country with.
-func (c *compiler) noCap(source *policy.Rule) []timeline[access.CountrySet] {
-	var out []timeline[access.CountrySet]
+func (c *compiler) noCap(source *policy.Rule) []*timeline[access.CountrySet] {
+	var out []*timeline[access.CountrySet]
 	source.When.Each(func(s *policy.Condition) {
 		if s.Field != access.FieldLocationCountry || s.Op != policy.Is {
 			return

@@ -37,7 +37,11 @@ func shipped(t testing.TB) *policy.Set {
 // read reads YAML documents that the test wrote.
 func read(t testing.TB, docs ...string) *policy.Set {
 	t.Helper()
-	set, problems := policy.Read([]policy.Document{{Path: "test.yaml", Data: []byte(strings.Join(docs, "\n---\n"))}})
+	files := make([]policy.Document, len(docs))
+	for i, doc := range docs {
+		files[i] = policy.Document{Path: "test.yaml", Data: []byte(doc)}
+	}
+	set, problems := policy.Read(files)
 	if len(problems) > 0 {
 		t.Fatalf("%s\n%s", problems, strings.Join(docs, "\n---\n"))
 	}

@@ -12,13 +12,15 @@ import (
 type timeline[T any] struct {
 	starts []policy.Day // ascending; the first is the beginning of time
 	values []T
+
+	members []policy.Member // what it was built from
 }
 
 const beginning policy.Day = math.MinInt32
 
 // newTimeline builds the value of every stretch of days in which the same members are in force.
-func newTimeline[T any](members []policy.Member, build func(inForce []policy.Member) T) timeline[T] {
-	t := timeline[T]{starts: []policy.Day{beginning}}
+func newTimeline[T any](members []policy.Member, build func(inForce []policy.Member) T) *timeline[T] {
+	t := &timeline[T]{starts: []policy.Day{beginning}, members: members}
 	for _, m := range members {
 		if m.From != policy.NoDay {
 			t.starts = append(t.starts, m.From)
