@@ -28,6 +28,9 @@ A worker refuses a directory with one of these, and goes on with the rules it ha
 		fmt.Fprintf(&out, "| `%s` | %s | %s |\n", c.ID, c.Title, c.Why)
 	}
 	out.WriteString(`
+Beside these, ` + "`reference`" + ` stands for what the readers of roster, catalogue, entities, networks, approvals and address lists find, and ` + "`compile`" + `
+for what only all rules together show.
+
 ## What is unwise
 
 The checks marked * concern what can silence a rule: a worker refuses their errors too. The others are for people and for CI.

@@ -13,6 +13,7 @@ import (
 
 	"borderwatch/rules/examples"
 	"borderwatch/rules/policy"
+	"borderwatch/schemas/access"
 )
 
 // The files of testdata/good use every key and operator. The tests below break them at every place.
@@ -202,6 +203,31 @@ func checkTypo(t *testing.T, s scalar, text string, problems policy.Problems) {
 	elsewhere := problems.Failed() && (s.under == "id" || s.under == "name" || s.under == "rules" || s.under == "kind" || s.under == "exceptions")
 	if !here && !elsewhere && (s.isKey || !slices.Contains(free, s.under)) {
 		t.Errorf("%d:%d: %s instead of %s is not refused there: %v", s.node.Line, s.node.Column, text, s.node.Value, problems)
+	}
+}
+
+// TestEveryOperatorAndKind wants every operator in the good rule, every kind accepted, and those that need more than one
+// event refused by name with the reason.
+func TestEveryOperatorAndKind(t *testing.T) {
+	files := good(t)
+	for kind := access.Text; kind <= access.Address; kind++ {
+		for _, op := range policy.OperatorWords(kind) {
+			if !bytes.Contains(files["rule"], []byte(" "+op+":")) && op != "" {
+				t.Errorf("no line of the good rule uses %s", op)
+			}
+		}
+	}
+	for _, kind := range policy.KindWords {
+		if problems := readWith(files, "rule", bytes.Replace(files["rule"], []byte("kind: policy"), []byte("kind: "+kind), 1)); problems.Failed() {
+			t.Error(problems)
+		}
+	}
+	for _, kind := range []string{"first_seen", "volume", "impossible_travel", "dormant", "gap"} {
+		problems := readWith(files, "rule", bytes.Replace(files["rule"], []byte("kind: policy"), []byte("kind: "+kind), 1))
+		want := "rule.yaml:6:7: kind " + kind + " needs more than one event and is not a rule of a single access; kinds are " + strings.Join(policy.KindWords[:len(policy.KindWords)-1], ", ") + " or " + policy.KindWords[len(policy.KindWords)-1]
+		if problems.Error() != want {
+			t.Errorf("got %v, want %s", problems, want)
+		}
 	}
 }
 
