@@ -13,6 +13,7 @@ import (
 
 	"borderwatch/consumers/embedded/embeddedtest"
 	"borderwatch/consumers/kafka"
+	"borderwatch/consumers/notice"
 	"borderwatch/consumers/pipeline"
 )
 
@@ -147,6 +148,7 @@ func registered() map[string]bool {
 	registry := prometheus.NewRegistry()
 	pipeline.NewMetrics(registry)
 	pipeline.RegisterKafka(registry, &kafka.Counters{})
+	notice.NewMetrics(registry)
 	descriptions := make(chan *prometheus.Desc)
 	go func() {
 		defer close(descriptions)
