@@ -246,39 +246,54 @@ func (c *process) killed() {
 // members are the ids of the group's members, once they have been assigned something.
 func (l *lane) members() (ids []string) {
 	l.t.Helper()
+	state, ids := l.describe()
+	if state != "Stable" {
+		return nil // nobody has joined, or a rebalance is going on
+	}
+	return ids
+}
+
+// describe returns the state of the group and the ids of its members, those that wait for a rebalance too.
+func (l *lane) describe() (state string, ids []string) {
+	l.t.Helper()
 	l.ask("members of the group", func(ctx context.Context) error {
 		ids = nil
 		groups, err := l.admin.DescribeGroups(ctx, l.group)
 		if err != nil {
 			return err
 		}
-		if groups[l.group].State != "Stable" {
-			return nil // nobody has joined, or a rebalance is going on
-		}
+		state = groups[l.group].State
 		for _, m := range groups[l.group].Members {
 			ids = append(ids, m.MemberID)
 		}
 		return nil
 	})
-	return ids
+	return state, ids
 }
 
-// evict ends the session of a member that is dead or frozen now, as the coordinator does when it times out; of all
-// members where none is named.
+// evictAll empties a group whose members are all dead. One may have died while it joined, after a thaw for example: the
+// broker in this process never times such a member out.
+func (l *lane) evictAll() {
+	l.t.Helper()
+	eventually(l.t, "the group is empty", func() bool {
+		_, ids := l.describe()
+		l.evict(ids...)
+		return len(ids) == 0
+	})
+}
+
+// evict ends the sessions of members that are dead or frozen now, as the coordinator does when they time out.
 func (l *lane) evict(ids ...string) {
 	l.t.Helper()
+	if len(ids) == 0 {
+		return
+	}
 	request := kmsg.NewPtrLeaveGroupRequest()
 	request.Group = l.group
-	if len(ids) == 0 {
-		ids = l.members()
-	}
 	for _, id := range ids {
 		member := kmsg.NewLeaveGroupRequestMember()
 		member.MemberID = id
 		request.Members = append(request.Members, member)
-	}
-	if len(request.Members) == 0 {
-		return
 	}
 	l.ask("evict members", func(ctx context.Context) error {
 		_, err := request.RequestWith(ctx, l.other)

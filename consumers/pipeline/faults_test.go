@@ -96,7 +96,7 @@ func seededRuns(t *testing.T, n int, sum *tally) {
 			sum.count(t, l, func() string { return strings.Join(done, ", ") })
 			for range 1 + random.IntN(3) {
 				done = append(done, troubles[random.IntN(len(troubles))](p, random))
-				p.evict()
+				p.evictAll()
 			}
 			w := l.start(parts{})
 			l.caughtUp(w)

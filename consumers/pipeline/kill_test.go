@@ -22,7 +22,7 @@ func TestKill(t *testing.T) {
 				l := r.lane(t, 1, nil)
 				l.produce(traffic(150, 1)...)
 				l.processes().start(d).killed()
-				l.evict()
+				l.evictAll()
 				w := l.start(parts{})
 				l.caughtUp(w)
 				l.check(w)
@@ -46,7 +46,7 @@ func TestKillAnywhere(t *testing.T) {
 	p := l.processes()
 	for range 6 {
 		killAnywhere(p, random)
-		l.evict()
+		l.evictAll()
 	}
 	w := l.start(parts{})
 	l.caughtUp(w)
