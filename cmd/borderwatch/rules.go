@@ -24,7 +24,7 @@ reference files and address lists. No server is needed.`,
 
 		SuggestionsMinimumDistance: 2,
 	}
-	cmd.AddCommand(newRulesCheck(), newRulesTest(), newRulesExplain(), newRulesSigma(), newRulesKeygen(), newRulesBuild(), newRulesSign(), newRulesActivate(), newRulesLog())
+	cmd.AddCommand(newRulesCheck(), newRulesTest(), newRulesExplain(), newRulesBacktest(), newRulesDiff(), newRulesSigma(), newRulesKeygen(), newRulesBuild(), newRulesSign(), newRulesActivate(), newRulesLog())
 	return cmd
 }
 

@@ -3,6 +3,8 @@
 package backtest
 
 import (
+	"slices"
+
 	"borderwatch/consumers/bundle"
 	"borderwatch/consumers/enrich"
 	"borderwatch/schemas/access"
@@ -31,8 +33,10 @@ type Judge struct {
 
 // NewJudge returns a judge.
 func NewJudge(b *bundle.Bundle, references References) *Judge {
-	return &Judge{bundle: b, references: references, worker: b.Enricher.NewWorker(), hasGeo: len(b.Enricher.Geo()) > 0}
+	return &Judge{bundle: b, references: references, worker: b.Enricher.NewWorker(), hasGeo: slices.ContainsFunc(b.Enricher.Geo(), places)}
 }
+
+func places(g enrich.GeoInfo) bool { return g.Countries && g.Problem == "" }
 
 // Judge judges an event and leaves it as it is. It returns the verdict and the event as it was judged, both valid until the
 // next call.

@@ -16,8 +16,8 @@ type Report struct {
 	Format  string   `json:"format"`
 	Old     Judged   `json:"old"`
 	New     Judged   `json:"new"`
-	Parts   []Part   `json:"parts,omitempty"` // what changed in which part; null where that was not asked
-	Events  *Events  `json:"events"`          // null where no events were judged
+	Parts   []Part   `json:"parts"`  // what changed in which part; null where that was not asked
+	Events  *Events  `json:"events"` // null where no events were judged
 	Alerts  *Alerts  `json:"alerts,omitempty"`
 	Shadow  *Alerts  `json:"shadow,omitempty"` // of shadow rules, which notify nobody
 	Rules   *Table   `json:"by_rule,omitempty"`
