@@ -14,32 +14,40 @@ import (
 
 	"borderwatch/cmd/borderwatch/config"
 	"borderwatch/consumers/decode"
+	"borderwatch/consumers/enrich"
 	"borderwatch/rules/engine"
 	"borderwatch/schemas/access"
 	"borderwatch/schemas/alert"
 )
 
 type explainFlags struct {
-	event   string
-	rule    string
-	adapter string
-	geoip   string
-	format  string
+	config   configFlags
+	event    string
+	eventID  string
+	position string
+	rule     string
+	adapter  string
+	geoip    string
+	format   string
 }
 
 func newRulesExplain() *cobra.Command {
 	var f explainFlags
 	cmd := &cobra.Command{
-		Use:   "explain DIR --event FILE",
+		Use:   "explain DIR --event FILE | --event-id ID --config CONFIG",
 		Short: "Show how each rule judges one event, condition by condition",
 		Long: `explain reads one event, completes it from the reference files of the directory
 and shows what is known about its place and how every rule in force judges it:
 each condition true, false or unknown, with what the event says.
 
-The record's Kafka time is taken to be the event's own.`,
+Of an event in a file the Kafka time is taken to be its own. A stored one is shown as
+it was completed when it arrived, with what was found then; it is named by its
+event id or the id of one of its alerts. Copies that say the same are one;
+--position tells others apart.`,
 		Example: `  borderwatch rules explain rules/ --event event.json --geoip country.mmdb
   borderwatch rules explain rules/ --event - --rule EU-101 < event.json
-  borderwatch rules explain rules/ --adapter cloudtrail --event record.json --format json`,
+  borderwatch rules explain rules/ --adapter cloudtrail --event record.json --format json
+  borderwatch rules explain rules/ --event-id acc-4b7f9d8c5e98890e --config console.yaml`,
 		Args: usageArgs(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return f.run(cmd.Context(), args[0], cmd.InOrStdin(), cmd.OutOrStdout(), cmd.ErrOrStderr())
@@ -47,20 +55,33 @@ The record's Kafka time is taken to be the event's own.`,
 	}
 	formatFlag(cmd, &f.format, formatText, formatJSON)
 	flags := cmd.Flags()
-	flags.StringVar(&f.event, "event", "", "read the event from this `file`, - for standard input (required)")
+	f.config.register(cmd)
+	flags.StringVar(&f.event, "event", "", "read the event from this `file`, - for standard input")
+	flags.StringVar(&f.eventID, "event-id", "", "explain the stored event with this `id`, or of the alert with it")
+	flags.StringVar(&f.position, "position", "", "of several events with the id, the one at `TOPIC/PARTITION/OFFSET`")
 	flags.StringVar(&f.rule, "rule", "", "explain this rule only")
 	flags.StringVar(&f.adapter, "adapter", decode.Native, "format of the record: "+strings.Join(config.Adapters, ", "))
 	flags.StringVar(&f.geoip, "geoip", "", "country database in MaxMind DB format; without one, addresses have no country")
 	return cmd
 }
 
-func (f *explainFlags) run(_ context.Context, dir string, stdin io.Reader, stdout, stderr io.Writer) error {
-	if f.event == "" {
-		return usageError{errors.New("--event is required: the file with the event, or - for standard input")}
+func (f *explainFlags) run(ctx context.Context, dir string, stdin io.Reader, stdout, stderr io.Writer) error {
+	if f.config.print {
+		loaded, err := f.config.load(config.NeedClickHouse)
+		if err != nil {
+			return err
+		}
+		return printConfig(stdout, loaded)
 	}
-	value, err := readEvent(f.event, stdin)
-	if err != nil {
-		return usageError{err}
+	if (f.event == "") == (f.eventID == "") {
+		return usageError{errOneEvent}
+	}
+	var value []byte
+	var err error
+	if f.event != "" {
+		if value, err = readEvent(f.event, stdin); err != nil {
+			return usageError{err}
+		}
 	}
 	found, err := inspect(dir, f.geoip)
 	if err != nil {
@@ -73,19 +94,39 @@ func (f *explainFlags) run(_ context.Context, dir string, stdin io.Reader, stdou
 	if err != nil {
 		return err
 	}
-	ev, err := f.decode(value, stderr)
+	x, err := f.explain(ctx, judge, found.Enricher, value, stderr)
 	if err != nil {
 		return err
-	}
-	found.Enricher.Enrich(ev)
-	x, err := explainEvent(judge, ev, f.rule)
-	if err != nil {
-		return usageError{err}
 	}
 	if f.format == formatJSON {
 		return writeJSON(stdout, x)
 	}
 	return x.write(stdout)
+}
+
+// explain explains the record, or the stored event.
+func (f *explainFlags) explain(ctx context.Context, judge *engine.Engine, enricher *enrich.Enricher, value []byte, stderr io.Writer) (*explainedEvent, error) {
+	var stored *explainedStored
+	var ev *access.Event
+	if f.eventID != "" {
+		e, where, err := f.fetch(ctx)
+		if err != nil {
+			return nil, err
+		}
+		ev, stored = &e.Event, where
+	} else {
+		var err error
+		if ev, err = f.decode(value, stderr); err != nil {
+			return nil, err
+		}
+		enricher.Enrich(ev)
+	}
+	x, err := explainEvent(judge, ev, f.rule)
+	if err != nil {
+		return nil, usageError{err}
+	}
+	x.Stored = stored
+	return x, nil
 }
 
 func readEvent(name string, stdin io.Reader) ([]byte, error) {

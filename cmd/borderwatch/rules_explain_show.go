@@ -26,7 +26,10 @@ type explainedEvent struct {
 	Disagreements []string        `json:"disagreements,omitempty"` // fields on which source and reference files differ
 	Verdict       string          `json:"verdict"`
 	Severity      string          `json:"severity,omitempty"`
-	Rules         []explainedRule `json:"rules"` // the worst outcome first
+	Arrival       string          `json:"arrival,omitempty"` // late or early: judged at both times, shown at its own
+	Rules         []explainedRule `json:"rules"`             // the worst outcome first
+
+	Stored *explainedStored `json:"stored,omitempty"`
 }
 
 type explainedPlace struct {
@@ -80,6 +83,9 @@ func newExplainedEvent(ev *access.Event, v *alert.Verdict) *explainedEvent {
 		EventID: ev.ID, Time: ev.Time.String(), Action: engine.Format(ev, access.FieldAction, 0),
 		Actor:         ev.Actor.ID + " (" + engine.Format(ev, access.FieldActorKind, 0) + ")",
 		Disagreements: enrich.Disagreements(ev).Names(), Verdict: v.Outcome.String(), Severity: severityWord(v.Severity),
+	}
+	if arrival := ev.Arrival(); arrival == access.ArrivalLate || arrival == access.ArrivalEarly {
+		x.Arrival = arrival.String()
 	}
 	for i := range ev.Data.Items {
 		x.Datasets = append(x.Datasets, engine.Format(ev, access.FieldDataset, i))
@@ -164,6 +170,15 @@ func (x *explainedEvent) writeEvent(w io.Writer) {
 		row(w, "open", "source and reference files differ: "+strings.Join(x.Disagreements, ", "))
 	}
 	row(w, "verdict", strings.TrimSpace(x.Verdict+" "+x.Severity))
+	if x.Arrival != "" {
+		row(w, "arrived", x.Arrival+": a worker judges such an event at its own time, as here, and as of its arrival")
+	}
+	if s := x.Stored; s != nil {
+		row(w, "stored", s.Position, fmt.Sprintf("was %s, by bundle sha256:%.12s…", strings.TrimSpace(s.Verdict+" "+s.Severity), s.Bundle))
+		if len(s.Copies) > 0 {
+			row(w, "copies", strings.Join(s.Copies, ", "))
+		}
+	}
 }
 
 func (r *explainedRule) write(w io.Writer) {

@@ -41,12 +41,15 @@ type Entry struct {
 	Details []string `json:"details,omitempty"` // of a change: key: before → after, or what a list lost (-) and gained (+)
 }
 
-// The names of parts, in the order of a report. The formats of documents give all but the last two.
-var partNames = []string{"rule", "groups", "exception", "roster", "catalogue", "entities", "networks", "approvals", partLists, partGeoIP}
+// partNames are the names of parts in the order of a report.
+var partNames = []string{partRules, "groups", partExceptions, "roster", "catalogue", "entities", "networks", "approvals", partLists, partGeoIP}
 
+// The formats of documents give the names of the other parts.
 const (
-	partLists = "address lists"
-	partGeoIP = "location databases"
+	partRules      = "rules"
+	partExceptions = "exceptions"
+	partLists      = "address lists"
+	partGeoIP      = "location databases"
 )
 
 // CompareParts shows what changed between two bundles, entry by entry, wherever in which file an entry stands. Order,
@@ -189,8 +192,12 @@ func documents(all map[string]map[string]entry, data []byte) error {
 func document(all map[string]map[string]entry, root *yaml.Node) {
 	format := textOf(root, "format")
 	part := strings.TrimSuffix(strings.TrimPrefix(format, "borderwatch/"), "/v1")
-	if format == policy.FormatRule || format == policy.FormatException {
-		put(all, part, textOf(root, "id"), entry{node: root})
+	switch format {
+	case policy.FormatRule:
+		put(all, partRules, textOf(root, "id"), entry{node: root})
+		return
+	case policy.FormatException:
+		put(all, partExceptions, textOf(root, "id"), entry{node: root})
 		return
 	}
 	for i := 0; i+1 < len(root.Content); i += 2 {

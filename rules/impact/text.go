@@ -73,17 +73,24 @@ func (r *Report) writeHead(t *textWriter) {
 	}
 	t.row("events", fmt.Sprintf("%d %s, %s", e.Read, span, referenceWords[e.References]))
 	if e.Refused > 0 {
-		t.row("", fmt.Sprintf("%d lines would be dead letters and are left out", e.Refused))
+		t.row("", counted(e.Refused, "line that no worker could read, left out", "lines that no worker could read, left out"))
 	}
 	if e.Late > 0 {
-		t.row("", fmt.Sprintf("%d arrived late or early and were judged at both times", e.Late))
+		t.row("", counted(e.Late, "that arrived late or early, judged at both times", "that arrived late or early, judged at both times"))
 	}
 	if e.Copies > 0 {
-		t.row("", fmt.Sprintf("%d alerts of further copies are not counted again", e.Copies))
+		t.row("", counted(e.Copies, "alert of a further copy, not counted again", "alerts of further copies, not counted again"))
 	}
 	if e.CopiesLimit {
 		t.row("", fmt.Sprintf("more than %d alerts: beyond, copies count", MaxAlerts))
 	}
+}
+
+func counted(n uint64, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %s", n, many)
 }
 
 func orAny(word, value string) string {
