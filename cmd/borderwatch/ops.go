@@ -58,17 +58,30 @@ func newOps(cfg config.HTTP, metrics prometheus.Gatherer, live, ready []healthCh
 
 // Run serves until ctx ends. It returns at once where no address is configured.
 func (s *opsServer) Run(ctx context.Context) error {
-	if s.listen == "" {
-		return nil
-	}
-	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", s.listen)
+	listener, err := listenOps(ctx, s.listen)
 	if err != nil {
-		return fmt.Errorf("http.listen: %w", err)
+		return err
 	}
 	return s.serve(ctx, listener)
 }
 
+// listenOps takes the address of http.listen, nil where there is none.
+func listenOps(ctx context.Context, address string) (net.Listener, error) {
+	if address == "" {
+		return nil, nil
+	}
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
+	if err != nil {
+		return nil, fmt.Errorf("http.listen: %w", err)
+	}
+	return listener, nil
+}
+
+// serve answers until ctx ends and closes the listener. Without one it returns at once.
 func (s *opsServer) serve(ctx context.Context, listener net.Listener) error {
+	if listener == nil {
+		return nil
+	}
 	server := &http.Server{
 		Handler:           s.handler,
 		ReadHeaderTimeout: 5 * time.Second,

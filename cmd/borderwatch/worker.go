@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -41,7 +42,8 @@ type worker struct {
 	pipeline *pipeline.Worker
 	notices  *notice.Runner // nil where none is to ask
 
-	closers []func() error
+	listener net.Listener // of metrics and health, nil where no address is configured
+	closers  []func() error
 }
 
 // openWorker connects to everything a worker needs and says in words what is missing. Its secrets were read.
@@ -54,6 +56,11 @@ func openWorker(ctx context.Context, cfg config.Config, log *slog.Logger) (_ *wo
 		}
 	}()
 	limitMemory(int64(cfg.Batch.Memory))
+	// First, so that an address in use is said before minutes go into servers that do not answer.
+	if w.listener, err = listenOps(ctx, cfg.HTTP.Listen); err != nil {
+		return nil, err
+	}
+	w.closers = append(w.closers, w.closeListener)
 	metrics := pipeline.NewMetrics(w.registry)
 	if err := w.openKafka(ctx); err != nil {
 		return nil, err
@@ -72,6 +79,17 @@ func openWorker(ctx context.Context, cfg config.Config, log *slog.Logger) (_ *wo
 	}
 	w.openNotices()
 	return w, nil
+}
+
+// closeListener is for a worker that never served: a server closes its listener itself.
+func (w *worker) closeListener() error {
+	if w.listener == nil {
+		return nil
+	}
+	if err := w.listener.Close(); !errors.Is(err, net.ErrClosed) {
+		return err
+	}
+	return nil
 }
 
 // limitMemory tells the garbage collector what a worker is meant to need: what batches may hold, and as much again for
@@ -219,7 +237,7 @@ func (w *worker) run(ctx context.Context, untilCaughtUp bool) error {
 		{"ledger", w.checkLedger},
 		{"bundle", func(context.Context) error { return w.checkBundle() }},
 	}
-	g.Go(func() error { return newOps(w.cfg.HTTP, w.registry, nil, ready, w.log).Run(ctx) })
+	g.Go(func() error { return newOps(w.cfg.HTTP, w.registry, nil, ready, w.log).serve(ctx, w.listener) })
 	if w.cfg.Bundle.Reload > 0 {
 		g.Go(func() error { return w.bundles.Run(ctx, w.cfg.Bundle.Reload) })
 	}
