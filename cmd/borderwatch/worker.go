@@ -196,7 +196,7 @@ func pipelineConfig(cfg *config.Config, instance string) pipeline.Config {
 		Instance: instance, Topics: cfg.AllTopics(), DeadLetterTopic: cfg.Kafka.DeadLetterTopic,
 		Limits:  decode.Limits{MaxBytes: int(cfg.Limits.MessageBytes), MaxDepth: cfg.Limits.Depth},
 		MaxRows: cfg.Batch.MaxRows, MaxBytes: int64(cfg.Batch.MaxBytes), Linger: cfg.Batch.Linger,
-		Memory: int64(cfg.Batch.Memory), ReadAhead: cfg.Kafka.Fetch.ReadAhead,
+		Memory: int64(cfg.Batch.Memory), ReadAhead: cfg.Kafka.Fetch.ReadAhead, InFlight: cfg.Batch.InFlight,
 		Fetch: kafka.FetchConfig{
 			MaxBytes: int(cfg.Kafka.Fetch.MaxBytes), MaxBatch: int(cfg.Kafka.Fetch.MaxBatch),
 			MaxWait: min(cfg.Kafka.Fetch.MaxWait, cfg.Batch.Linger), // so that a quiet partition notices that its batch is old enough

@@ -4,6 +4,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 
 	"borderwatch/schemas/access"
 )
@@ -67,8 +68,11 @@ type names struct {
 	perItem  uint64          // bit per field that each data item has of its own
 }
 
-// nameTable builds the table of names from the fields of the event.
-func nameTable() *names {
+// nameTable returns the table of names, which decoders share and none changes.
+var nameTable = sync.OnceValue(newNameTable)
+
+// newNameTable builds the table of names from the fields of the event.
+func newNameTable() *names {
 	t := new(names)
 	for i := range t.slots {
 		t.slots[i] = make(map[string]slot)

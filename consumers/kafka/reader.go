@@ -6,7 +6,7 @@ import "context"
 // the network work while the last chunk is processed. Memory is bounded: at
 // most depth chunks wait, one is being fetched and one is with the consumer.
 type Reader struct {
-	fetcher   *Fetcher
+	source    Source
 	topic     string
 	partition int
 	offset    int64
@@ -14,11 +14,16 @@ type Reader struct {
 	err       error // set before chunks is closed
 }
 
+// Source is what a Reader reads from: a Fetcher.
+type Source interface {
+	Fetch(ctx context.Context, topic string, partition int, offset int64) (*Chunk, error)
+}
+
 // NewReader returns a reader of the partition from offset on that keeps depth
 // chunks ready (at least one). Run does the work.
-func (f *Fetcher) NewReader(topic string, partition int, offset int64, depth int) *Reader {
+func NewReader(source Source, topic string, partition int, offset int64, depth int) *Reader {
 	return &Reader{
-		fetcher: f, topic: topic, partition: partition, offset: offset,
+		source: source, topic: topic, partition: partition, offset: offset,
 		chunks: make(chan *Chunk, max(depth, 1)),
 	}
 }
@@ -28,7 +33,7 @@ func (f *Fetcher) NewReader(topic string, partition int, offset int64, depth int
 func (r *Reader) Run(ctx context.Context) error {
 	defer close(r.chunks)
 	for offset := r.offset; ; {
-		chunk, err := r.fetcher.Fetch(ctx, r.topic, r.partition, offset)
+		chunk, err := r.source.Fetch(ctx, r.topic, r.partition, offset)
 		if err != nil {
 			r.err = err
 			return err
@@ -45,8 +50,12 @@ func (r *Reader) Run(ctx context.Context) error {
 }
 
 // Next returns the next chunk, empty ones included: each carries the current
-// watermarks. Chunks fetched before an error come before it.
+// watermarks. Chunks fetched before an error come before it; after the end of
+// ctx none do.
 func (r *Reader) Next(ctx context.Context) (*Chunk, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
 	select {
 	case chunk, ok := <-r.chunks:
 		if !ok {

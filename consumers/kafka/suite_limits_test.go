@@ -121,7 +121,7 @@ func testReader(t *testing.T, e *env) {
 		e.produce(e.other, topic, fmt.Sprint(i))
 	}
 	f := e.fetcher(kafka.FetchConfig{MaxBytes: 500})
-	r := f.NewReader(topic, 0, 5, 2)
+	r := kafka.NewReader(f, topic, 0, 5, 2)
 	ctx, stop := context.WithCancel(e.ctx)
 	ended := make(chan error, 1)
 	go func() { ended <- r.Run(ctx) }()

@@ -11,61 +11,88 @@ import (
 	"borderwatch/consumers/store"
 )
 
-// deliver takes a batch from its leaf to the commit. The order is the promise:
+// A batch goes from its leaf to the commit. The order is the promise:
 //
 //  1. the leaf is durable in the ledger; a crash after it leaves a leaf without a receipt, which the next owner of the
 //     partition makes good by delivering exactly the same rows (takeover);
-//  2. alerts, raw records, events and dead letters are inserted, each idempotent by its token; a crash in between leaves
+//  2. a change of the bundle is noted with the offset it starts at, before the next leaf is recorded;
+//  3. alerts, raw records, events and dead letters are inserted, each idempotent by its token; a crash in between leaves
 //     rows without a receipt, which no view shows;
-//  3. dead letters are published; a crash after that publishes them again, which readers of that topic must bear;
-//  4. a change of the bundle is noted with the offset it starts at, and the receipt is inserted: from here on the batch is visible, all of it at once;
-//  5. the offset is committed, fenced by the group's generation; a crash before it changes nothing, since the ledger's
-//     head and not Kafka decides where to read on.
-func (p *partition) deliver(ctx context.Context, b *batch) error {
+//  4. dead letters are published; a crash after that publishes them again, which readers of that topic must bear;
+//  5. the receipt is inserted: from here on the batch is visible, all of it at once;
+//  6. the offset is committed over the unbroken run of receipts, fenced by the group's generation; a crash before it
+//     changes nothing, since the ledger's head and not Kafka decides where to read on.
+//
+// Steps 1 and 2 are made batch after batch (record), steps 3 to 5 of several batches run beside each other (insert).
+
+// record makes a batch's leaf durable and gives the batch its place in the window.
+func (p *partition) record(ctx context.Context, b *batch) (*flight, error) {
 	if err := p.sameSource(ctx); err != nil {
-		return err
+		return nil, err
 	}
 	leaf := b.leaf(p.prev)
 	index, err := p.append(ctx, leaf)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	p.prev = int64(index)
-	if err := p.insert(ctx, b, leaf, index, p.worker.store.InsertRows); err != nil {
-		return err
+	if err := p.activated(ctx, leaf, index); err != nil {
+		return nil, err
 	}
-	p.stored(b.next, b.newest)
-	return p.commitTo(ctx, b.next)
+	f := newFlight(b, leaf, index)
+	p.window.add(f)
+	return f, nil
 }
 
-// commitTo makes next the group's position. The last leaf ends before it and has its receipt.
-func (p *partition) commitTo(ctx context.Context, next int64) error {
+// commitTo makes next the group's position. The leaf at index ends before it; it and all before it have their receipts.
+func (p *partition) commitTo(ctx context.Context, next int64, index uint64) error {
 	return p.timed(stageCommit, func() error {
 		return p.worker.attempt(ctx, stepCommit, func(ctx context.Context) error {
-			return p.commit(ctx, next, commitMetadata(uint64(p.prev), p.key.Source))
+			return p.commit(ctx, next, commitMetadata(index, p.key.Source))
 		})
 	})
 }
 
 // insert writes the rows of a recorded batch, by rows, and its receipt. Takeover calls it for batches whose receipt is
 // missing.
-func (p *partition) insert(ctx context.Context, b *batch, leaf ledger.Batch, index uint64, rows func(context.Context, *store.Block) error) error {
-	b.block.Seal(store.Seal{Last: leaf.Last, LedgerIndex: index, Input: leaf.RecordsRoot, Judged: judged(&leaf),
+func (p *partition) insert(ctx context.Context, f *flight, rows func(context.Context, *flight) error) error {
+	b, leaf := f.batch, &f.leaf
+	b.block.Seal(store.Seal{Last: leaf.Last, LedgerIndex: f.index, Input: leaf.RecordsRoot, Judged: judged(leaf),
 		Control: leaf.Control, Compacted: leaf.Compacted, Worker: p.worker.cfg.Instance})
-	if err := p.timed(stageInsert, func() error { return rows(ctx, b.block) }); err != nil {
+	if err := p.timed(stageInsert, func() error { return rows(ctx, f) }); err != nil {
 		return fmt.Errorf("insert offsets %d to %d: %w", leaf.First, leaf.Last, err)
 	}
 	if err := p.timed(stageDeadLetters, func() error { return p.publish(ctx, b) }); err != nil {
 		return fmt.Errorf("publish dead letters of offsets %d to %d: %w", leaf.First, leaf.Last, err)
 	}
-	if err := p.activated(ctx, leaf, index); err != nil {
-		return err
-	}
-	if err := p.timed(stageInsert, func() error { return p.worker.store.InsertReceipt(ctx, b.block) }); err != nil {
+	if err := p.timed(stageInsert, func() error { return p.insertReceipt(ctx, f) }); err != nil {
 		return fmt.Errorf("receipt of offsets %d to %d: %w", leaf.First, leaf.Last, err)
 	}
 	p.worker.metrics.batches.WithLabelValues(p.key.Topic).Inc()
 	return nil
+}
+
+// insertRows writes all tables of a batch but the receipt.
+func (p *partition) insertRows(ctx context.Context, f *flight) error {
+	steps, err := p.worker.store.Steps(f.batch.block)
+	if err != nil {
+		return err
+	}
+	for _, step := range steps[:len(steps)-1] {
+		if err := step.Run(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// insertReceipt makes a batch visible, whose rows are there.
+func (p *partition) insertReceipt(ctx context.Context, f *flight) error {
+	steps, err := p.worker.store.Steps(f.batch.block)
+	if err != nil {
+		return err
+	}
+	return steps[len(steps)-1].Run(ctx)
 }
 
 // activated records the offset from which another bundle judges this partition.

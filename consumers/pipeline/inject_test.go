@@ -45,11 +45,12 @@ func (g *gate) count() int {
 
 func (g *gate) open() { close(g.opened) }
 
-// crashAt runs a worker that dies at the n-th attempt of a step, and returns the leaf that it could not finish.
+// crashAt runs a worker that dies at the n-th attempt of a step, and returns the leaf that it could not finish: it has
+// one batch in flight.
 func (l *lane) crashAt(step string, n int) ledger.Batch {
 	l.t.Helper()
 	g := newGate()
-	w := l.start(parts{around: g.at(step, n), config: pipeline.Config{StopGrace: time.Millisecond}})
+	w := l.start(parts{around: g.at(step, n), config: pipeline.Config{StopGrace: time.Millisecond, InFlight: 1}})
 	<-g.reached
 	source := l.source(w, l.topic)
 	w.stop()

@@ -30,8 +30,8 @@ func TestKill(t *testing.T) {
 				if step == "ledger" && !after || step == "receipts" && after || step == "commit" {
 					made = 0
 				}
-				if got := w.metric("takeover_batches_total"); got != made {
-					t.Errorf("%v batches were made again, want %v", got, made)
+				if got := w.metric("takeover_batches_total"); got < made || got > made+1 {
+					t.Errorf("%v batches were made again, want %v, or one more that was in flight beside it", got, made)
 				}
 			})
 		}

@@ -19,7 +19,7 @@ import (
 // partition is the loop of one assigned partition: resume, read ahead, judge, deliver.
 type partition struct {
 	worker  *Worker
-	fetcher *kafka.Fetcher
+	fetcher kafka.Source
 	key     ledger.Key
 	commit  commitFunc
 	start   kafka.Position  // what was committed in Kafka, for a partition the ledger does not know
@@ -31,10 +31,13 @@ type partition struct {
 	// Owned by takeover, then by the judging goroutine.
 	salts   *store.Salts
 	saltDay string
+	heard   time.Time // when something arrived, or the topic was seen to be the same
 
 	// Owned by takeover, then by the deliver goroutine.
 	prev    int64  // ledger index of the last leaf, -1 for none
-	inForce string // bundle of the last stored batch, "" where not known
+	inForce string // bundle of the last leaf whose activation is noted, "" where not known
+
+	window *window
 }
 
 // commitFunc makes next the group's position in the partition, fenced by generation.
@@ -64,14 +67,23 @@ func (p *partition) run(ctx context.Context) error {
 	p.stored(next, 0)
 	if p.prev >= 0 && p.start.Offset != next {
 		// The last owner did not come to it, and there may be nothing to deliver for long.
-		if err := p.commitTo(deliver, next); err != nil {
+		if err := p.commitTo(deliver, next, uint64(p.prev)); err != nil {
 			return p.explain(err)
 		}
 		p.start.Offset = next
 	}
-	p.judge.inARow = 0 // what was judged and not delivered is judged again
+	return p.explain(p.stream(ctx, deliver, next))
+}
 
-	reader := p.fetcher.NewReader(p.key.Topic, int(p.key.Partition), next, p.worker.cfg.ReadAhead)
+// stream reads, judges and delivers from next on, each in a goroutine of its own and the inserts beside each other.
+func (p *partition) stream(ctx, deliver context.Context, next int64) error {
+	p.judge.inARow = 0 // what was judged and not delivered is judged again
+	p.window = newWindow(p.worker.cfg.InFlight)
+	stopping, fail := context.WithCancel(ctx)
+	defer fail()
+	deliver = drain.With(deliver, stopping.Done())
+
+	reader := kafka.NewReader(p.fetcher, p.key.Topic, int(p.key.Partition), next, p.worker.cfg.ReadAhead)
 	sealed := make(chan *batch)
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error {
@@ -82,17 +94,8 @@ func (p *partition) run(ctx context.Context) error {
 		defer close(sealed)
 		return endOf(ctx, p.judgeLoop(ctx, reader, next, sealed))
 	})
-	g.Go(func() error {
-		for b := range sealed {
-			err := p.deliver(deliver, b)
-			p.worker.recycle(b)
-			if err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-	return p.explain(g.Wait())
+	g.Go(func() error { return p.deliverLoop(deliver, stopping, fail, sealed, g.Go) })
+	return g.Wait()
 }
 
 // stored notes that everything before next is stored.
@@ -142,6 +145,10 @@ func (p *partition) judgeLoop(ctx context.Context, reader *kafka.Reader, next in
 			return err
 		}
 		p.metrics.lagging(chunk.HighWatermark - p.next.Load())
+		if err := p.quiet(ctx, chunk); err != nil {
+			chunk.Release()
+			return err
+		}
 		b, err = p.take(ctx, b, chunk, sealed)
 		chunk.Release()
 		if err != nil {
@@ -153,6 +160,23 @@ func (p *partition) judgeLoop(ctx context.Context, reader *kafka.Reader, next in
 			}
 		}
 	}
+}
+
+// checkQuiet is how often a partition in which nothing arrives asks whether its topic is still the same.
+const checkQuiet = 30 * time.Second
+
+// quiet notices a topic that was made again and is just as long as the one before: nothing arrives, and nobody would
+// ever read it.
+func (p *partition) quiet(ctx context.Context, chunk *kafka.Chunk) error {
+	if chunk.Next > chunk.First {
+		p.heard = time.Now()
+		return nil
+	}
+	if time.Since(p.heard) < checkQuiet {
+		return nil
+	}
+	p.heard = time.Now()
+	return p.sameSource(ctx)
 }
 
 // take judges a chunk into the batch, and into the next ones where that is full: a chunk may hold more than a batch.
@@ -256,8 +280,11 @@ func (p *partition) old(b *batch) bool {
 	return !b.empty() && time.Since(b.opened) >= p.worker.cfg.Linger
 }
 
-// hand gives a batch to the deliver goroutine and opens the one behind it.
+// hand gives a batch to the deliver goroutine and opens the one behind it. Once ctx has ended it hands over nothing.
 func (p *partition) hand(ctx context.Context, b *batch, sealed chan<- *batch) (*batch, error) {
+	if err := ctx.Err(); err != nil {
+		return b, err
+	}
 	p.metrics.flush()
 	select {
 	case sealed <- b:

@@ -17,13 +17,9 @@ func (p *partition) unfinished(ctx, deliver context.Context) error {
 	if err != nil {
 		return fmt.Errorf("last receipt: %w", err)
 	}
-	receipts, err := p.worker.store.Receipts(ctx, p.key.Source, p.key.Topic, p.key.Partition, last)
+	stored, err := p.storedFrom(ctx, last)
 	if err != nil {
 		return fmt.Errorf("receipts from offset %d on: %w", last, err)
-	}
-	stored := make(map[int64]bool, len(receipts)) // by first offset: ranges do not overlap
-	for i := range receipts {
-		stored[receipts[i].First] = true
 	}
 	// From the last stored leaf on, not from the one after it: that one tells the bundle in force.
 	for entry, err := range p.worker.ledger.Leaves(ctx, p.key, max(last, 0)) {
@@ -45,6 +41,24 @@ func (p *partition) unfinished(ctx, deliver context.Context) error {
 		}
 	}
 	return nil
+}
+
+// storedFrom returns the first offsets of the batches with a receipt that reach past an offset: ranges do not overlap.
+func (p *partition) storedFrom(ctx context.Context, offset int64) (map[int64]bool, error) {
+	stored := map[int64]bool{}
+	for {
+		receipts, err := p.worker.store.Receipts(ctx, p.key.Source, p.key.Topic, p.key.Partition, offset)
+		if err != nil {
+			return nil, err
+		}
+		for i := range receipts {
+			stored[receipts[i].First] = true
+		}
+		if len(receipts) < store.MaxReceipts {
+			return stored, nil
+		}
+		offset = receipts[len(receipts)-1].Last + 1
+	}
 }
 
 // redo makes exactly the recorded batch again and inserts what of it is missing. Rows that differ from the record are a
@@ -70,27 +84,32 @@ func (p *partition) redo(ctx, deliver context.Context, leaf ledger.Batch, index 
 	}
 	p.metrics.flush()
 	if again := b.leaf(leaf.Prev); again != leaf {
-		return &halt{"replay_differs", fmt.Errorf("offsets %d to %d come out differently from what the ledger recorded: recorded\n%sgot\n%s",
-			leaf.First, leaf.Last, leaf.Marshal(), again.Marshal())}
+		return p.unlessReplaced(ctx, &halt{"replay_differs", fmt.Errorf("offsets %d to %d come out differently from what the ledger recorded: recorded\n%sgot\n%s",
+			leaf.First, leaf.Last, leaf.Marshal(), again.Marshal())})
 	}
-	if err := p.insert(deliver, b, leaf, index, func(ctx context.Context, block *store.Block) error {
-		return p.missing(ctx, block, leaf)
-	}); err != nil {
+	if err := p.activated(deliver, leaf, index); err != nil {
+		return err
+	}
+	if err := p.insert(deliver, newFlight(b, leaf, index), p.insertMissing); err != nil {
 		return err
 	}
 	p.worker.metrics.takeovers.WithLabelValues(p.key.Topic).Inc()
 	return nil
 }
 
-// missing inserts the rows of a recorded batch that are not there. The tokens alone would do for as long as the server
+func rangeOf(leaf ledger.Batch) store.Range {
+	return store.Range{Source: leaf.Source, Topic: leaf.Topic, Partition: leaf.Partition, First: leaf.First, Last: leaf.Last}
+}
+
+// insertMissing inserts the rows of a recorded batch that are not there. The tokens alone would do for as long as the server
 // remembers them; a partition may have waited longer for its next owner.
-func (p *partition) missing(ctx context.Context, block *store.Block, leaf ledger.Batch) error {
-	at := store.Range{Source: leaf.Source, Topic: leaf.Topic, Partition: leaf.Partition, First: leaf.First, Last: leaf.Last}
-	found, err := p.worker.store.Look(ctx, at)
+func (p *partition) insertMissing(ctx context.Context, f *flight) error {
+	leaf := &f.leaf
+	found, err := p.worker.store.Look(ctx, rangeOf(*leaf))
 	if err != nil {
 		return err
 	}
-	steps, err := p.worker.store.Steps(block)
+	steps, err := p.worker.store.Steps(f.batch.block)
 	if err != nil {
 		return err
 	}
@@ -118,7 +137,7 @@ func (p *partition) missing(ctx context.Context, block *store.Block, leaf ledger
 // those were control records is taken from the leaf, since a fetch may end elsewhere this time.
 func (p *partition) refetch(ctx context.Context, b *batch, leaf ledger.Batch) error {
 	p.judge.pin(b.bundle)
-	for offset := leaf.First; offset <= leaf.Last; {
+	for offset, empty := leaf.First, 0; offset <= leaf.Last; {
 		chunk, err := p.fetcher.Fetch(ctx, p.key.Topic, int(p.key.Partition), offset)
 		if err != nil {
 			return err
@@ -128,8 +147,21 @@ func (p *partition) refetch(ctx context.Context, b *batch, leaf ledger.Batch) er
 				p.judge.one(b, &chunk.Records[i])
 			}
 		}
-		offset = chunk.Next
+		high := chunk.HighWatermark
+		if empty++; chunk.Next > offset {
+			offset, empty = chunk.Next, 0
+		}
 		chunk.Release()
+		if empty == 0 {
+			continue
+		}
+		// The log ends within the batch: for a moment, behind a new leader, or for good.
+		if err := p.sameSource(ctx); err != nil {
+			return err
+		}
+		if empty >= emptyFetches {
+			return truncated(leaf.Last+1, high)
+		}
 	}
 	b.next = leaf.Last + 1
 	if silent := leaf.Last - leaf.First + 1 - b.counts.events - b.counts.quarantined; silent == leaf.Control+leaf.Compacted {
@@ -138,19 +170,31 @@ func (p *partition) refetch(ctx context.Context, b *batch, leaf ledger.Batch) er
 	return nil
 }
 
+// emptyFetches is how often in a row a recorded batch is asked for in vain, each time for Config.Fetch.MaxWait.
+const emptyFetches = 20
+
 // gone tells what became of a recorded batch that cannot be read again. Where Kafka has deleted all of it, it is lost:
 // everybody is told, and the partition goes on, since waiting would lose what follows as well. Where some of it is left
 // a person has to look.
-func (p *partition) gone(ctx context.Context, err error, leaf ledger.Batch, index uint64) error {
+func (p *partition) gone(ctx context.Context, cause error, leaf ledger.Batch, index uint64) error {
 	var out *kafka.OutOfRange
-	switch {
-	case !errors.As(err, &out):
+	if !errors.As(cause, &out) {
+		return cause
+	}
+	if err := p.sameSource(ctx); err != nil {
 		return err
+	}
+	found, err := p.worker.store.Look(ctx, rangeOf(leaf))
+	switch {
+	case err != nil:
+		return err
+	case found.Receipt: // the last owner came to it after all, since we asked for receipts
+		return nil
 	case out.LogStart <= leaf.First:
 		return truncated(leaf.Last+1, out.HighWatermark)
 	case out.LogStart <= leaf.Last:
 		return &halt{"bytes_gone", fmt.Errorf("offsets %d to %d were recorded at index %d and have to be read again, but the log starts at %d: %w",
-			leaf.First, leaf.Last, index, out.LogStart, err)}
+			leaf.First, leaf.Last, index, out.LogStart, out)}
 	}
 	lost := ledger.Gap{First: leaf.First, Last: leaf.Last, BatchTime: batchTime(),
 		Reason: fmt.Sprintf("recorded at index %d of the ledger, but deleted from the log before they were stored", index)}

@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
-
-	"borderwatch/consumers/kafka"
 )
 
 // errReplaced says that a topic was deleted and made again while its partitions were read: it is another source now.
@@ -15,12 +13,18 @@ var errReplaced = errors.New("the topic was deleted and made again")
 
 // source names a topic of the worker's cluster.
 func (w *Worker) source(ctx context.Context, topic string) (string, error) {
-	return Source(ctx, w.client, topic, w.cfg.Epoch)
+	return Source(ctx, w.broker, topic, w.cfg.Epoch)
+}
+
+// Namer tells the ids that tell one cluster and topic from another of the same name.
+type Namer interface {
+	ClusterID(ctx context.Context) (string, error)
+	TopicIDs(ctx context.Context, topics ...string) (map[string]string, error)
 }
 
 // Source names a topic such that one that is deleted and made again is another source: its offsets start over. The epoch
 // takes the place of the topic's id at brokers that have none (before Kafka 2.8).
-func Source(ctx context.Context, client *kafka.Client, topic string, epoch int) (string, error) {
+func Source(ctx context.Context, client Namer, topic string, epoch int) (string, error) {
 	cluster, err := client.ClusterID(ctx)
 	if err != nil {
 		return "", fmt.Errorf("cluster id: %w", err)
@@ -61,6 +65,15 @@ func (p *partition) sameSource(ctx context.Context) error {
 		return fmt.Errorf("%w: %s was %s and is %s", errReplaced, p.key.Topic, p.key.Source, now)
 	}
 	return nil
+}
+
+// unlessReplaced returns why a partition has to stop, or that its topic is another one now, which explains whatever was
+// found in the log.
+func (p *partition) unlessReplaced(ctx context.Context, stop error) error {
+	if err := p.sameSource(ctx); err != nil {
+		return err
+	}
+	return stop
 }
 
 // A commit carries the ledger index of its batch and the source, so that whoever finds it knows whether it belongs to

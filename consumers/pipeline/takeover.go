@@ -63,9 +63,12 @@ func (p *partition) firstOffset(ctx context.Context, marks kafka.Watermark) (int
 func (p *partition) resume(ctx context.Context, next int64, marks kafka.Watermark) (int64, error) {
 	switch {
 	case next > marks.HighWatermark:
-		return 0, truncated(next, marks.HighWatermark)
+		return 0, p.unlessReplaced(ctx, truncated(next, marks.HighWatermark))
 	case next >= marks.LogStart:
 		return next, nil
+	}
+	if err := p.sameSource(ctx); err != nil {
+		return 0, err // the marks are of another topic
 	}
 	gap := ledger.Gap{
 		Source: p.key.Source, Topic: p.key.Topic, Partition: p.key.Partition, First: next, Last: marks.LogStart - 1,
@@ -96,7 +99,7 @@ func (p *partition) noticeGap(ctx context.Context, gap ledger.Gap, index uint64)
 
 // watermark asks the broker what the log of the partition holds.
 func (p *partition) watermark(ctx context.Context) (kafka.Watermark, error) {
-	marks, err := p.worker.client.Watermarks(ctx, p.key.Topic)
+	marks, err := p.worker.broker.Watermarks(ctx, p.key.Topic)
 	if err != nil {
 		return kafka.Watermark{}, err
 	}

@@ -30,6 +30,7 @@ type Config struct {
 	ReadAhead int               // fetches of a partition that wait to be judged, 1
 	Epoch     int               // stands for the topic's id where brokers have none (before Kafka 2.8)
 	Fetch     kafka.FetchConfig // MaxBytes is lowered where a worker has many partitions
+	InFlight  int               // batches of a partition between leaf and receipt, 2, at most 4
 	Memory    int64             // bytes all batches may hold between fetch and receipt, 384 MiB
 
 	DeadLettersInARow int           // a partition with more stops, 10,000; negative never
@@ -44,6 +45,7 @@ func (c *Config) setDefaults() {
 	set(&c.Memory, 384<<20)
 	set(&c.DeadLettersInARow, 10_000)
 	set(&c.ReadAhead, 1)
+	set(&c.InFlight, 2)
 	set(&c.Fetch.MaxBytes, 4<<20)
 	set(&c.StopGrace, 20*time.Second)
 	set(&c.ExitGrace, 5*time.Second)
@@ -75,13 +77,51 @@ type Bundles interface {
 	ByDigest(ctx context.Context, digest string) (*bundle.Bundle, error)
 }
 
+// Store keeps what was judged. *store.Store is one.
+type Store interface {
+	blocks
+	places
+	notices
+}
+
+// blocks are inserted table by table: each step once, however often it is run.
+type blocks interface {
+	// Steps lists the inserts of a sealed block, without tables that have no row. The receipt is last.
+	Steps(b *store.Block) ([]store.Step, error)
+	// Look counts the rows of a range.
+	Look(ctx context.Context, r store.Range) (store.Found, error)
+}
+
+// places tell how far a partition is stored.
+type places interface {
+	LastReceipt(ctx context.Context, source, topic string, partition int32) (int64, error)
+	Receipts(ctx context.Context, source, topic string, partition int32, from int64) ([]store.Receipt, error)
+}
+
+// notices are stored once each.
+type notices interface {
+	InsertActivation(ctx context.Context, a store.Activation) error
+	InsertNotice(ctx context.Context, n store.Notice) error
+}
+
+// broker is what a worker asks Kafka beside records and positions.
+type broker interface {
+	Namer
+	Watermarks(ctx context.Context, topic string) ([]kafka.Watermark, error)
+}
+
+// letterbox takes dead letters.
+type letterbox interface {
+	Produce(ctx context.Context, topic string, messages []kafka.Message) ([]kafka.Placed, error)
+}
+
 // Parts are what a worker works with. Letters may be nil where Config.DeadLetterTopic is empty.
 type Parts struct {
 	Client  *kafka.Client
 	Group   *kafka.Group
 	Letters *kafka.Producer
 	Ledger  Ledger
-	Store   *store.Store
+	Store   Store
 	Bundles Bundles
 	Metrics *Metrics
 	Log     *slog.Logger
@@ -95,10 +135,11 @@ type Parts struct {
 type Worker struct {
 	cfg     Config
 	client  *kafka.Client
+	broker  broker
 	group   *kafka.Group
-	letters *kafka.Producer
+	letters letterbox
 	ledger  Ledger
-	store   *store.Store
+	store   Store
 	bundles Bundles
 	metrics *Metrics
 	log     *slog.Logger
@@ -114,11 +155,17 @@ type Worker struct {
 // maxRows leaves room in a block for the alerts of the event that fills it.
 const maxRows = store.MaxRows - 50_000
 
+// maxInFlight bounds the rows that a takeover may have to make again.
+const maxInFlight = 4
+
 // New checks the configuration. Run does the work.
 func New(cfg Config, parts Parts) (*Worker, error) {
 	cfg.setDefaults()
 	if cfg.MaxRows > maxRows {
 		return nil, fmt.Errorf("batches of %d rows: at most %d fit into one insert", cfg.MaxRows, maxRows)
+	}
+	if cfg.InFlight < 1 || cfg.InFlight > maxInFlight {
+		return nil, fmt.Errorf("%d batches in flight: 1 to %d", cfg.InFlight, maxInFlight)
 	}
 	for _, topic := range cfg.Topics {
 		if _, err := openFeeds(cfg.Feeds, topic, cfg.Limits); err != nil {
@@ -126,7 +173,7 @@ func New(cfg Config, parts Parts) (*Worker, error) {
 		}
 	}
 	return &Worker{
-		cfg: cfg, client: parts.Client, group: parts.Group, letters: parts.Letters,
+		cfg: cfg, client: parts.Client, broker: parts.Client, group: parts.Group, letters: parts.Letters,
 		ledger: parts.Ledger, store: parts.Store, bundles: parts.Bundles, metrics: parts.Metrics, log: parts.Log, around: parts.Around,
 		budget: newBudget(cfg.Memory), progress: newProgress(),
 	}, nil
@@ -189,7 +236,10 @@ func (w *Worker) generation(ctx context.Context, gen *kafka.Generation) error {
 			break // ctx has ended
 		}
 		for id, position := range partitions {
-			p := w.partition(gen, fetcher, ledger.Key{Source: source, Topic: topic, Partition: int32(id)}, position)
+			commit := func(ctx context.Context, next int64, metadata string) error {
+				return gen.Commit(ctx, topic, id, next, metadata)
+			}
+			p := w.partition(fetcher, ledger.Key{Source: source, Topic: topic, Partition: int32(id)}, position, commit)
 			p.exiting = exiting
 			running.Go(func() { w.supervise(ctx, p, cancel) })
 		}
@@ -218,18 +268,15 @@ func (w *Worker) fetchConfig(gen *kafka.Generation) kafka.FetchConfig {
 	return cfg
 }
 
-func (w *Worker) partition(gen *kafka.Generation, fetcher *kafka.Fetcher, key ledger.Key, start kafka.Position) *partition {
+func (w *Worker) partition(fetcher kafka.Source, key ledger.Key, start kafka.Position, commit commitFunc) *partition {
 	feeds, err := openFeeds(w.cfg.Feeds, key.Topic, w.cfg.Limits)
 	if err != nil {
 		panic(err) // New has opened the same feeds
 	}
 	metrics := w.metrics.partition(key.Topic, key.Partition)
 	return &partition{
-		worker: w, fetcher: fetcher, key: key, start: start, metrics: metrics, prev: -1,
+		worker: w, fetcher: fetcher, key: key, start: start, commit: commit, metrics: metrics, prev: -1,
 		judge: &judge{feeds: feeds, metrics: metrics, publish: w.cfg.DeadLetterTopic != ""},
-		commit: func(ctx context.Context, next int64, metadata string) error {
-			return gen.Commit(ctx, key.Topic, int(key.Partition), next, metadata)
-		},
 	}
 }
 

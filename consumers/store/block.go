@@ -113,6 +113,9 @@ func (b *Block) Size() int {
 // Seal completes the block; Insert needs it.
 func (b *Block) Seal(s Seal) { b.seal, b.sealed = s, true }
 
+// Sealed returns what Begin and Seal were given.
+func (b *Block) Sealed() (Batch, Seal) { return b.batch, b.seal }
+
 // prepare checks the block and fills its constant columns.
 func (b *Block) prepare() error {
 	if !b.sealed {

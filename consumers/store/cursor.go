@@ -86,7 +86,7 @@ func (s *Store) pending(ctx context.Context, c Cursor) ([]pendingReceipt, error)
 			SELECT %[2]s AS key, first_offset, last_offset, alerts, lower(hex(batch_id)) AS batch FROM %[1]s.batches
 			UNION ALL
 			SELECT %[2]s AS key, first_offset, last_offset, 0 AS alerts, '' AS batch FROM %[1]s.notices WHERE kind = '%[4]s'
-		) WHERE %[3]s ORDER BY key, first_offset LIMIT %[5]d`, s.opt.Database, key, passed, NoticeGap, maxReceipts)
+		) WHERE %[3]s ORDER BY key, first_offset LIMIT %[5]d`, s.opt.Database, key, passed, NoticeGap, MaxReceipts)
 	var args []any
 	if len(keys) > 0 {
 		args = []any{keys, offsets}

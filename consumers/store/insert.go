@@ -14,8 +14,10 @@ import (
 // Step is one idempotent write of a batch. Run repeats it until it is known to have happened, ctx ends, or trying again
 // is pointless (*HaltError).
 type Step struct {
-	Name string // the table
-	Run  func(ctx context.Context) error
+	Name  string // the table
+	Token string // names the write: the same token twice is one write
+	Rows  int
+	Run   func(ctx context.Context) error
 }
 
 // Insert stores a sealed block: alerts, raw records, events, dead letters, then the receipt. A crash between two steps
@@ -23,33 +25,16 @@ type Step struct {
 // ctx ended first, or the process stops (package drain): what was stored is unknown, and the same block may be inserted
 // again.
 func (s *Store) Insert(ctx context.Context, b *Block) error {
-	if err := s.InsertRows(ctx, b); err != nil {
-		return err
-	}
-	return s.InsertReceipt(ctx, b)
-}
-
-// InsertRows makes all steps of Insert but the receipt.
-func (s *Store) InsertRows(ctx context.Context, b *Block) error {
 	steps, err := s.Steps(b)
 	if err != nil {
 		return err
 	}
-	for _, step := range steps[:len(steps)-1] {
+	for _, step := range steps {
 		if err := step.Run(ctx); err != nil {
 			return err
 		}
 	}
 	return nil
-}
-
-// InsertReceipt makes the batch visible. InsertRows must have succeeded.
-func (s *Store) InsertReceipt(ctx context.Context, b *Block) error {
-	steps, err := s.Steps(b)
-	if err != nil {
-		return err
-	}
-	return steps[len(steps)-1].Run(ctx)
 }
 
 // Steps checks a sealed block and lists the steps of its insert, without tables that have no row. The receipt is last.
@@ -62,7 +47,7 @@ func (s *Store) Steps(b *Block) ([]Step, error) {
 		if t.rows() == 0 {
 			continue
 		}
-		steps = append(steps, Step{Name: t.name, Run: func(ctx context.Context) error { return s.insertTable(ctx, b, t) }})
+		steps = append(steps, Step{Name: t.name, Token: b.token(t.name), Rows: t.rows(), Run: func(ctx context.Context) error { return s.insertTable(ctx, b, t) }})
 	}
 	return steps, nil
 }

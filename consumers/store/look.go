@@ -109,8 +109,8 @@ type Receipt struct {
 const receiptColumns = "source, topic, partition, first_offset, last_offset, attempt, bundle, events, raw, alerts, dead_letters, " +
 	"control, compacted, ledger_index, batch_time, lower(hex(batch_id)) AS batch"
 
-// maxReceipts is how many receipts one call returns at most.
-const maxReceipts = 10_000
+// MaxReceipts is how many receipts one call returns at most.
+const MaxReceipts = 10_000
 
 // Receipts lists the receipts of a partition that reach past offset from, by offset, at most 10,000: ask again from the
 // last one's end.
@@ -119,7 +119,7 @@ func (s *Store) Receipts(ctx context.Context, source, topic string, partition in
 	defer cancel()
 	var out []Receipt
 	query := fmt.Sprintf("SELECT %s FROM %s.batches WHERE source = $1 AND topic = $2 AND partition = $3 AND last_offset >= $4 "+
-		"ORDER BY first_offset LIMIT %d", receiptColumns, s.opt.Database, maxReceipts)
+		"ORDER BY first_offset LIMIT %d", receiptColumns, s.opt.Database, MaxReceipts)
 	if err := s.conn.Select(ctx, &out, query, source, topic, partition, from); err != nil {
 		return nil, fmt.Errorf("receipts of %s[%d] from offset %d: %w", topic, partition, from, err)
 	}

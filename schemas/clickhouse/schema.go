@@ -65,7 +65,9 @@ func (l Layout) engine(table string) string {
 	return fmt.Sprintf("ReplicatedMergeTree(%s, '{replica}')", quote(path+"/"+table))
 }
 
-func quote(s string) string { return "'" + strings.NewReplacer(`\`, `\\`, `'`, `\'`).Replace(s) + "'" }
+func quote(s string) string { return "'" + escapes.Replace(s) + "'" }
+
+var escapes = strings.NewReplacer(`\`, `\\`, `'`, `\'`)
 
 // pinned are the settings of every table. Their defaults move between versions, or are not those of evidence:
 // deduplication by token over at least 100,000 blocks or a week, parts on disk before an insert is acknowledged, merged

@@ -204,6 +204,8 @@ type Batch struct {
 	// Memory bounds what all batches of a worker may hold between fetch and receipt. At the bound the worker reads no
 	// further, and Kafka keeps the rest. At least max_bytes.
 	Memory Bytes `koanf:"memory"`
+	// InFlight is how many batches of a partition may be between the ledger and their receipt, 1 to 4.
+	InFlight int `koanf:"in_flight"`
 }
 
 // HTTP serves /metrics, /livez, /readyz and /debug/pprof/.
@@ -254,7 +256,7 @@ func Default() Config {
 		},
 		Bundle:  Bundle{Reload: 10 * time.Second},
 		Ledger:  Ledger{Serve: Serve{Listen: "127.0.0.1:9380"}},
-		Batch:   Batch{MaxRows: 262_144, MaxBytes: 96 << 20, Linger: time.Second, Memory: 384 << 20},
+		Batch:   Batch{MaxRows: 262_144, MaxBytes: 96 << 20, Linger: time.Second, Memory: 384 << 20, InFlight: 2},
 		HTTP:    HTTP{Listen: "127.0.0.1:9370", Profiling: true},
 		Log:     Log{Format: "text", Level: "info"},
 		Limits:  Limits{MessageBytes: 1 << 20, Depth: 32, DeadLettersInRow: 10_000},

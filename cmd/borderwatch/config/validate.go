@@ -33,6 +33,9 @@ var Adapters = decode.Adapters()
 // maxRows keeps an insert a single block, with room for the alerts of its last event.
 const maxRows = 450_000
 
+// maxInFlight bounds what a takeover may have to make again.
+const maxInFlight = 4
+
 // checker validates one loaded configuration.
 type checker struct {
 	*Loaded
@@ -244,6 +247,7 @@ func (c *checker) batch() {
 	if b.Memory < b.MaxBytes {
 		c.bad("batch.memory", "%v is less than batch.max_bytes, %v: no batch would fit", b.Memory, b.MaxBytes)
 	}
+	between(c, "batch.in_flight", b.InFlight, 1, maxInFlight)
 	if b.Linger > time.Minute {
 		c.bad("batch.linger", "%s is too long, at most 1m", formatDuration(b.Linger))
 	}
