@@ -149,8 +149,14 @@ func TestReadWhatCounts(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if err := s.InsertRows(ctx, filled(2, 0, 10)); err != nil {
+	steps, err := s.Steps(filled(2, 0, 10))
+	if err != nil {
 		t.Fatal(err)
+	}
+	for _, step := range steps[:len(steps)-1] {
+		if err := step.Run(ctx); err != nil {
+			t.Fatal(err)
+		}
 	}
 	repair := store.NewBlock()
 	batch := testBatch(0, 0)
