@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"borderwatch/consumers/bundle"
 	"borderwatch/consumers/kafka"
@@ -101,36 +102,57 @@ func rangeOf(leaf ledger.Batch) store.Range {
 	return store.Range{Source: leaf.Source, Topic: leaf.Topic, Partition: leaf.Partition, First: leaf.First, Last: leaf.Last}
 }
 
-// insertMissing inserts the rows of a recorded batch that are not there. The tokens alone would do for as long as the server
-// remembers them; a partition may have waited longer for its next owner.
+// insertMissing inserts the rows of a recorded batch that are not there. The tokens alone would do for as long as the
+// server remembers them; a partition may have waited longer for its next owner. And they may do too much: rows that were
+// lost after they were acknowledged do not come back under a token that is remembered. So it looks again.
 func (p *partition) insertMissing(ctx context.Context, f *flight) error {
-	leaf := &f.leaf
-	found, err := p.worker.store.Look(ctx, rangeOf(*leaf))
-	if err != nil {
-		return err
-	}
 	steps, err := p.worker.store.Steps(f.batch.block)
 	if err != nil {
 		return err
 	}
-	rows := map[string]struct{ found, want uint64 }{
-		"alert_rows":       {found.Alerts, uint64(leaf.Alerts)},
-		"raw_rows":         {found.Raw, uint64(leaf.Events + leaf.Quarantined)},
-		"event_rows":       {found.Events, uint64(leaf.Events)},
-		"dead_letter_rows": {found.DeadLetters, uint64(leaf.Quarantined)},
+	absent, err := p.absent(ctx, &f.leaf)
+	if err != nil || len(absent) == 0 {
+		return err
 	}
 	for _, step := range steps[:len(steps)-1] {
-		switch n := rows[step.Name]; n.found {
-		case n.want:
-		case 0:
-			if err := step.Run(ctx); err != nil {
-				return err
-			}
-		default:
-			return &halt{"rows_differ", fmt.Errorf("%s has %d rows of offsets %d to %d, the ledger recorded %d", step.Name, n.found, leaf.First, leaf.Last, n.want)}
+		if !slices.Contains(absent, step.Name) {
+			continue
+		}
+		if err := step.Run(ctx); err != nil {
+			return err
 		}
 	}
-	return nil
+	absent, err = p.absent(ctx, &f.leaf)
+	if err == nil && len(absent) > 0 {
+		err = &halt{"rows_differ", fmt.Errorf("the rows of offsets %d to %d in %v were acknowledged, lost, and do not come back", f.leaf.First, f.leaf.Last, absent)}
+	}
+	return err
+}
+
+// absent names the tables that have none of a recorded batch's rows. Some of them, or too many, stop the partition.
+func (p *partition) absent(ctx context.Context, leaf *ledger.Batch) (tables []string, err error) {
+	found, err := p.worker.store.Look(ctx, rangeOf(*leaf))
+	if err != nil {
+		return nil, err
+	}
+	for _, t := range []struct {
+		name        string
+		found, want uint64
+	}{
+		{"alert_rows", found.Alerts, uint64(leaf.Alerts)},
+		{"raw_rows", found.Raw, uint64(leaf.Events + leaf.Quarantined)},
+		{"event_rows", found.Events, uint64(leaf.Events)},
+		{"dead_letter_rows", found.DeadLetters, uint64(leaf.Quarantined)},
+	} {
+		switch t.found {
+		case t.want:
+		case 0:
+			tables = append(tables, t.name)
+		default:
+			return nil, &halt{"rows_differ", fmt.Errorf("%s has %d rows of offsets %d to %d, the ledger recorded %d", t.name, t.found, leaf.First, leaf.Last, t.want)}
+		}
+	}
+	return tables, nil
 }
 
 // refetch reads and judges the offsets of a leaf. How many of them held no record is known from the fetch; which of

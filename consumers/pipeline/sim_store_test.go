@@ -39,11 +39,8 @@ func newSimStore() simStore {
 	return simStore{activations: map[store.Activation]bool{}, notices: map[string]store.Notice{}, tokens: map[string]bool{}}
 }
 
-// forget drops the tokens, as the server does after a while. It remembers them for longer than a process tries.
+// forget drops the tokens, as the server does after a while.
 func (w *world) forget() {
-	if len(w.late) > 0 || slices.ContainsFunc(w.processes, func(p *process) bool { return !p.dead }) {
-		return
-	}
 	clear(w.store.tokens)
 	w.step("tokens are forgotten")
 }
