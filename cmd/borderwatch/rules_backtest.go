@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"io"
 	"time"
 
@@ -47,6 +48,9 @@ alert appears.`,
 	return cmd
 }
 
+// errNoEvents refuses to call an empty range quiet.
+var errNoEvents = errors.New("no events in this range: nothing can be said about the rules")
+
 // evidenceDays is how many days of events an exception's evidence is counted over.
 const evidenceDays = 30
 
@@ -80,9 +84,9 @@ func (f *impactFlags) backtest(ctx context.Context, name string, stdin io.Reader
 	if err != nil {
 		return err
 	}
-	report, err := run.Report(total, from, old)
-	if err != nil {
-		return err
+	report := run.Report(total, from, old)
+	if report.Events.Read == 0 {
+		return errNoEvents
 	}
 	total.Exceptions(report, run.Watch, days)
 	return f.show(report, stdout)

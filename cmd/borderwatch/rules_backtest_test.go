@@ -145,11 +145,7 @@ func report(t testing.TB, s *store.Store, run backtest.Run, old impact.Judged) *
 	if err != nil {
 		t.Fatal(err)
 	}
-	r, err := run.Report(total, impact.Events{}, old)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return r
+	return run.Report(total, impact.Events{}, old)
 }
 
 func edited(t testing.TB, dir, name string, edit func(string) string) {

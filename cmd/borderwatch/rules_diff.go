@@ -96,5 +96,5 @@ func (f *impactFlags) compare(ctx context.Context, run *backtest.Run, stdin io.R
 	if err != nil {
 		return nil, err
 	}
-	return run.Report(total, from, impact.Judged{})
+	return run.Report(total, from, impact.Judged{}), nil
 }

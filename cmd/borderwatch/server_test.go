@@ -37,7 +37,7 @@ func TestServerScripts(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	broker := embeddedtest.Broker(t, embedded.BrokerConfig{Topics: []embedded.Topic{{Name: "letters", Partitions: 1}, {Name: "covered", Partitions: 1}, {Name: "guided", Partitions: 1}}})
+	broker := embeddedtest.Broker(t, embedded.BrokerConfig{Topics: []embedded.Topic{{Name: "letters", Partitions: 1}, {Name: "covered", Partitions: 1}, {Name: "guided", Partitions: 1}, {Name: "backtested", Partitions: 1}}})
 	t.Run("printed statements", func(t *testing.T) { runPrinted(t, server) })
 	testscript.Run(t, testscript.Params{
 		Dir:                 filepath.Join("testdata", "server"),

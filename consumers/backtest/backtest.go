@@ -2,8 +2,6 @@ package backtest
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"sync"
 
 	"golang.org/x/sync/errgroup"
@@ -194,11 +192,8 @@ func (q *queue) add(ctx context.Context, total *impact.Total) error {
 	return nil
 }
 
-// errNoEvents refuses to call an empty range unchanged.
-var errNoEvents = errors.New("no events in this range")
-
 // Report writes a report of what was added up.
-func (r *Run) Report(total *impact.Total, from impact.Events, old impact.Judged) (*impact.Report, error) {
+func (r *Run) Report(total *impact.Total, from impact.Events, old impact.Judged) *impact.Report {
 	report := &impact.Report{Old: old, New: impact.Judged{By: impact.ByRules, Bundle: r.New.Digest}}
 	if r.Old != nil {
 		report.Old = impact.Judged{By: impact.ByRules, Bundle: r.Old.Digest}
@@ -208,8 +203,5 @@ func (r *Run) Report(total *impact.Total, from impact.Events, old impact.Judged)
 		from.References = impact.ReferencesBundle
 	}
 	total.Fill(report, from)
-	if report.Events.Read == 0 {
-		return nil, fmt.Errorf("%w: nothing can be said about the rules", errNoEvents)
-	}
-	return report, nil
+	return report
 }

@@ -136,11 +136,11 @@ func parseDifferences(text string) (list []difference, ok bool) {
 		name, value, found := strings.Cut(part, "=")
 		d := difference{text: value}
 		if at := strings.IndexByte(name, '['); at >= 0 {
-			n, err := strconv.Atoi(strings.TrimSuffix(name[at+1:], "]"))
+			n, err := strconv.ParseUint(strings.TrimSuffix(name[at+1:], "]"), 10, 16)
 			if err != nil {
 				return nil, false
 			}
-			name, d.item = name[:at], n
+			name, d.item = name[:at], int(n)
 		}
 		if d.field, ok = access.FieldNamed(name); !ok || !found {
 			return nil, false

@@ -20,7 +20,7 @@ func (r *Report) Write(w io.Writer, style Style) error {
 	t := &textWriter{out: tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0), style: style}
 	r.writeHead(t)
 	r.writeParts(t)
-	if r.Events != nil {
+	if r.Events != nil && r.Events.Read > 0 {
 		r.writeAlerts(t)
 	}
 	if err := t.out.Flush(); err != nil {
@@ -72,6 +72,9 @@ func (r *Report) writeHead(t *textWriter) {
 		span = strings.TrimSpace(orAny("from ", e.From) + " " + orAny("until ", e.Until))
 	}
 	t.row("events", fmt.Sprintf("%d %s, %s", e.Read, span, referenceWords[e.References]))
+	if e.Read == 0 {
+		t.row(warning + "  no events: nothing is said about alerts")
+	}
 	if e.Refused > 0 {
 		t.row("", counted(e.Refused, "line that no worker could read, left out", "lines that no worker could read, left out"))
 	}
