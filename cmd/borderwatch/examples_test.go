@@ -21,8 +21,11 @@ func TestExamplesAreAccepted(t *testing.T) {
 	var adapters []string
 	for _, file := range files {
 		needs := ingestNeeds
-		if filepath.Base(file) == "ledger.yaml" {
+		switch filepath.Base(file) {
+		case "ledger.yaml":
 			needs = ledgerNeeds
+		case "console.yaml":
+			needs = consoleNeeds
 		}
 		loaded, err := config.Load(config.Options{File: file, Needs: needs})
 		if err != nil {
@@ -50,6 +53,9 @@ func TestExamplesAreTheManual(t *testing.T) {
 		file := "examples/ingest.yaml"
 		if strings.HasPrefix(key, "ledger.serve") {
 			file = "examples/ledger.yaml"
+		}
+		if strings.HasPrefix(key, "console") {
+			file = "examples/console.yaml"
 		}
 		text, err := os.ReadFile(file)
 		if err != nil {

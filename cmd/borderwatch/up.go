@@ -28,8 +28,8 @@ func (f *upFlags) check() error {
 		return fmt.Errorf("--for: %v is no time to run", f.duration)
 	case !(f.rate > 0):
 		return fmt.Errorf("--rate: %v events a second are none; --no-traffic makes none", f.rate)
-	case f.port < 0 || f.port > 65532:
-		return fmt.Errorf("--port: %d is not the first of four ports", f.port)
+	case f.port < 0 || f.port > 65531:
+		return fmt.Errorf("--port: %d is not the first of five ports", f.port)
 	}
 	return nil
 }
@@ -41,12 +41,13 @@ func newUp() *cobra.Command {
 		Short: "Run everything on this machine: broker, ClickHouse, pipeline and sample traffic",
 		Long: `up fetches what it needs once, starts a real ClickHouse and a broker, judges
 sample traffic of a fictitious company by the shipped rules, and shows the alerts
-as they arrive. Ctrl-C stops it; the next up goes on where it was.
+as they arrive, here and in a console for which it prints a link for each of its
+three users. Ctrl-C stops it; the next up goes on where it was.
 
 The rules, exceptions and reference files lie in a folder that up names: change
 one while it runs and the next batch is judged by it.`,
 		Example: `  borderwatch up
-  borderwatch up --for 90s --json | jq .why
+  borderwatch up --for 90s --json | jq -r 'select(.why).why'
   borderwatch up --fresh --rate 500`,
 		Args: usageArgs(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -58,7 +59,7 @@ one while it runs and the next batch is judged by it.`,
 	}
 	flags := cmd.Flags()
 	flags.DurationVar(&f.duration, "for", 0, "end by itself after this `time` (default: at Ctrl-C)")
-	flags.BoolVar(&f.json, "json", false, "write one JSON object per alert to standard output and all else to standard error")
+	flags.BoolVar(&f.json, "json", false, "write JSON objects to standard output, first the addresses, then one per alert, and all else to standard error")
 	flags.BoolVar(&f.fresh, "fresh", false, "start over: throw away what an earlier up stored")
 	flags.StringVar(&f.dir, "dir", "", "keep everything in this `folder` (default: borderwatch/up in the user's cache)")
 	flags.StringVar(&f.bundle, "bundle", "", "judge by the files in this `folder` (default: the shipped rules and the example company)")
@@ -66,6 +67,6 @@ one while it runs and the next batch is judged by it.`,
 	flags.Float64Var(&f.rate, "rate", 20, "sample events a second")
 	flags.Uint64Var(&f.seed, "seed", 1, "seed of the sample traffic")
 	flags.BoolVar(&f.quiet, "no-traffic", false, "make no sample traffic: judge what you produce yourself")
-	flags.IntVar(&f.port, "port", 0, "first of four `port`s in a row: ClickHouse native, ClickHouse HTTP, Kafka, metrics (default: free ones, kept for the next up)")
+	flags.IntVar(&f.port, "port", 0, "first of five `port`s in a row: ClickHouse native, ClickHouse HTTP, Kafka, metrics, console (default: free ones, kept for the next up)")
 	return cmd
 }

@@ -212,7 +212,14 @@ func (u *local) work(ctx context.Context) error {
 		return err
 	}
 	defer reader.Close()
-	u.welcome(w)
+	console, err := u.openConsole(ctx, w, reader)
+	if err != nil {
+		return err
+	}
+	if err := u.announce(console); err != nil {
+		return err
+	}
+	u.welcome(w, console)
 	told := w.bundles.OnChange
 	w.bundles.OnChange = func(b *bundle.Bundle) {
 		told(b)
@@ -224,6 +231,7 @@ func (u *local) work(ctx context.Context) error {
 	servers.Go(func() error { return u.clickhouse.Run(serving) })
 	servers.Go(func() error { return u.broker.Run(serving) })
 	g.Go(func() error { return w.run(ctx, false) })
+	g.Go(func() error { return console.site.run(ctx, console.listener) })
 	g.Go(func() error { return u.follow(ctx, reader) })
 	if !u.flags.quiet {
 		g.Go(func() error { return u.traffic(ctx) })

@@ -138,11 +138,13 @@ var upQuestions = []question{
 }
 
 // welcome says what runs where and how to go on.
-func (u *local) welcome(w *worker) {
+func (u *local) welcome(w *worker, c *localConsole) {
 	password := u.home.state.Passwords[accountPartner]
 	u.say(`
 borderwatch is running on this machine.
 
+  console                  %s
+%s
   rules and company files  %s   (edit one: the next batch is judged by it)
   Kafka                    %s   topics %s, %s
   ClickHouse               http://%s   (native: %s)
@@ -154,7 +156,7 @@ borderwatch is running on this machine.
 
 Ask as the partner would:
 `,
-		u.bundle, u.broker.Addrs()[0], upTopic, upCloudTrailTopic, u.clickhouse.HTTPAddr(), u.clickhouse.Addr(),
+		c.address, c.lines(), u.bundle, u.broker.Addrs()[0], upTopic, upCloudTrailTopic, u.clickhouse.HTTPAddr(), u.clickhouse.Addr(),
 		accountPartner, password, w.cfg.HTTP.Listen, filepath.Join(u.home.dir, "ledger"))
 	for i, q := range upQuestions {
 		u.say("  %d. %s\n     curl -s 'http://%s/?user=%s&password=%s' --data-binary \"%s\"",

@@ -47,7 +47,7 @@ func upUntil(t *testing.T, f upFlags, n int, running func(said string)) []shownA
 	var out, said lines
 	done := make(chan error, 1)
 	go func() { done <- runUp(ctx, &f, &out, &said) }()
-	for ctx.Err() == nil && len(out.all()) < n {
+	for ctx.Err() == nil && len(out.all()) <= n {
 		select {
 		case err := <-done:
 			t.Fatalf("up ended by itself: %v", err)
@@ -61,8 +61,9 @@ func upUntil(t *testing.T, f upFlags, n int, running func(said string)) []shownA
 	if err := <-done; err != nil {
 		t.Fatalf("up does not stop cleanly: %v", err)
 	}
+	checkAnnounced(t, out.all()[0])
 	var alerts []shownAlert
-	for _, line := range out.all() {
+	for _, line := range out.all()[1:] {
 		var a shownAlert
 		if err := json.Unmarshal([]byte(line), &a); err != nil {
 			t.Fatalf("%q: %v", line, err)
@@ -73,6 +74,20 @@ func upUntil(t *testing.T, f upFlags, n int, running func(said string)) []shownA
 		t.Fatalf("%d alerts, want %d", len(alerts), n)
 	}
 	return alerts
+}
+
+// checkAnnounced looks at the first object of up --json: scripts open the console by it.
+func checkAnnounced(t *testing.T, line string) {
+	t.Helper()
+	var first announced
+	if err := json.Unmarshal([]byte(line), &first); err != nil {
+		t.Fatalf("%q: %v", line, err)
+	}
+	for _, user := range []string{"security", "compliance", "partner"} {
+		if !strings.HasPrefix(first.Links[user], first.Console+"/signin/link/") || !strings.HasPrefix(first.Console, "http://127.0.0.1:") {
+			t.Errorf("no link for %s in %s", user, line)
+		}
+	}
 }
 
 // TestUp runs the first command as a new user does, stops it, and runs it again.

@@ -27,7 +27,7 @@ type Limit struct {
 // reading are the tables and views that tell what happened, without the bytes of records.
 var reading = []string{"event_rows", "alert_rows", "receipts", "activations", "bundles", "bundle_parts", "notices",
 	"schema_migrations", "events", "distinct_events", "alerts", "cases", "dead_letters", "coverage", "batches", "batch_findings",
-	"notice_cases", "feed_sequences"}
+	"notice_cases", "feed_sequences", "actions"}
 
 // deadLetterFacts are the columns of dead_letter_rows that hold no bytes of the record.
 const deadLetterFacts = "source, topic, partition, offset, batch_id, batch_time, kafka_time, feed, code, reason, field, position, size"
@@ -50,10 +50,11 @@ func ingest(db string) Role {
 	return Role{Name: "bw_ingest", About: "ingest workers", Grants: grants}
 }
 
-// api reads for the console, dead letters with their bytes among it, and writes nothing.
+// api reads for the console, dead letters with their bytes among it, and writes nothing but what people did there.
 func api(db string) Role {
 	grants := append(selects(db, reading...), selects(db, "dead_letter_rows")...)
-	return Role{Name: "bw_api", About: "console and API", Grants: grants, Settings: map[string]string{"readonly": "2"},
+	grants = append(grants, fmt.Sprintf("GRANT INSERT ON %s.actions", db))
+	return Role{Name: "bw_api", About: "console and API", Grants: grants,
 		Limits: map[string]Limit{"max_execution_time": {Max: "120"}, "max_memory_usage": {Max: "4000000000"}}}
 }
 

@@ -23,7 +23,7 @@ var files embed.FS
 const Database = "bw"
 
 // Version is the number of the newest migration in this build.
-const Version = 4
+const Version = 5
 
 // RowVersion is the migration that last changed the rows of batches; leaves, receipts and deduplication tokens carry it.
 const RowVersion = 3

@@ -19,6 +19,8 @@ accounts() {
 	account ingest bw_ingest
 	account api bw_api
 	account grafana bw_api
+	# Grafana asks, and does nothing that the console's account may do beside.
+	echo "ALTER USER grafana SETTINGS readonly = 2;"
 	account partner bw_partner
 	account partner_verify bw_partner_verify
 }

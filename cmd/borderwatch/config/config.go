@@ -25,6 +25,7 @@ type Config struct {
 	Log        Log        `koanf:"log"`
 	Limits     Limits     `koanf:"limits"`
 	Notices    Notices    `koanf:"notices"`
+	Console    Console    `koanf:"console"`
 }
 
 // Kafka is the cluster that events are read from.
@@ -242,6 +243,48 @@ type Notices struct {
 	Lookback time.Duration `koanf:"lookback"`
 }
 
+// Console is the web console and its API. It reads clickhouse with an account of the role bw_api.
+type Console struct {
+	// Listen is host:port.
+	Listen string `koanf:"listen"`
+	// URL is the address in people's browsers, such as https://borderwatch.example.com. Cookies are for https only where it
+	// begins so, and OpenID Connect needs it. Empty: http:// and Listen.
+	URL string    `koanf:"url"`
+	TLS ServerTLS `koanf:"tls"`
+	// Users is the file of local users. Empty: nobody signs in with a password.
+	Users string `koanf:"users"`
+	// Tokens is the file in which API tokens are kept, hashed. Empty: in memory, until the console stops.
+	Tokens string `koanf:"tokens"`
+	OIDC   OIDC   `koanf:"oidc"`
+	// Partner is what the partner's page says of his own way to the data.
+	Partner ConsolePartner `koanf:"partner"`
+}
+
+// OIDC signs people in with an OpenID Connect provider.
+type OIDC struct {
+	// Issuer is the provider's address as in its discovery document. Empty: no such sign-in.
+	Issuer   string `koanf:"issuer"`
+	ClientID string `koanf:"client_id"`
+	// ClientSecret, or better the file that holds it.
+	ClientSecret     Secret `koanf:"client_secret"`
+	ClientSecretFile string `koanf:"client_secret_file"`
+	// GroupsClaim of the ID token holds a person's groups.
+	GroupsClaim string `koanf:"groups_claim"`
+	// NameClaim of the ID token is what a person is called in records: unique, and not for the person to choose.
+	NameClaim string   `koanf:"name_claim"`
+	Scopes    []string `koanf:"scopes"`
+	// Roles are group=role, a line for each role of a group.
+	Roles []string `koanf:"roles"`
+}
+
+// ConsolePartner is what the partner's page says; nothing is connected to.
+type ConsolePartner struct {
+	HTTP     string `koanf:"clickhouse_http"`
+	Native   string `koanf:"clickhouse_native"`
+	Account  string `koanf:"account"`
+	Verifier string `koanf:"verifier_key"`
+}
+
 // Default returns the configuration before anything is set.
 func Default() Config {
 	return Config{
@@ -261,6 +304,7 @@ func Default() Config {
 		Log:     Log{Format: "text", Level: "info"},
 		Limits:  Limits{MessageBytes: 1 << 20, Depth: 32, DeadLettersInRow: 10_000},
 		Notices: Notices{Every: time.Minute, Lookback: 24 * time.Hour},
+		Console: Console{Listen: "127.0.0.1:9390", OIDC: OIDC{GroupsClaim: "groups", NameClaim: "sub", Scopes: []string{}, Roles: []string{}}},
 	}
 }
 

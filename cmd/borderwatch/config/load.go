@@ -159,6 +159,7 @@ func (l *Loaded) secrets() []secret {
 		{"clickhouse.password", &l.ClickHouse.Password, &l.ClickHouse.PasswordFile},
 		{"ledger.token", &l.Ledger.Token, &l.Ledger.TokenFile},
 		{"ledger.serve.tokens", &l.Ledger.Serve.Tokens, &l.Ledger.Serve.TokensFile},
+		{"console.oidc.client_secret", &l.Console.OIDC.ClientSecret, &l.Console.OIDC.ClientSecretFile},
 	}
 }
 

@@ -25,6 +25,7 @@ const (
 	NeedRules  // a bundle to judge by
 	NeedLedger
 	NeedServe // a log of one's own and somebody who may append to it
+	NeedConsole
 )
 
 // Adapters are the record formats that a feed may name.
@@ -52,6 +53,7 @@ func (l *Loaded) validate(needs Needs, problems *Problems) {
 	c.serve()
 	c.batch()
 	c.rest()
+	c.console(needs)
 	for _, s := range l.secrets() {
 		if *s.value != "" && *s.file != "" {
 			c.bad(s.path+"_file", "%s is given too; give one of them", s.path)
