@@ -9,5 +9,6 @@
 // twice, whatever dies in between.
 //
 // Goroutines live here: the stages are synchronous. A Worker runs one partition loop for each partition it is assigned;
-// a loop reads ahead, judges into one block while the block before it is delivered, and hands blocks over in order.
+// a loop reads ahead, judges into one block while those before it are delivered, and hands blocks over in order. Their leaves
+// go to the ledger in that order; the inserts of a few of them run beside each other (window).
 package pipeline
