@@ -36,3 +36,21 @@ func TestGlobalService(t *testing.T) {
 		}
 	}
 }
+
+// TestCountryRegion: every country with a region gives one that lies in it.
+func TestCountryRegion(t *testing.T) {
+	found := 0
+	for c := access.Country(1); int(c) <= access.CountryCount; c++ {
+		region := access.CountryRegion(c)
+		if region == "" {
+			continue
+		}
+		found++
+		if got, ok := access.RegionCountry(region); !ok || got != c {
+			t.Errorf("%s: %s lies in %s", c, region, got)
+		}
+	}
+	if found < 30 || access.CountryRegion(0) != "" {
+		t.Errorf("%d countries with a region", found)
+	}
+}
