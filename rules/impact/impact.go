@@ -120,8 +120,6 @@ type Collected struct {
 	Events, Late uint64
 	changes      []Change
 	evidence     []Seen
-	before       []Finding
-	after        []Finding
 }
 
 // Reset empties c and keeps its memory.
