@@ -65,12 +65,12 @@ func (p *partition) run(ctx context.Context) error {
 		return p.explain(err)
 	}
 	p.stored(next, 0)
-	if p.prev >= 0 && p.start.Offset != next {
+	if p.prev >= 0 && (p.start.Offset != next || committedSource(p.start.Metadata) != p.key.Source) {
 		// The last owner did not come to it, and there may be nothing to deliver for long.
 		if err := p.commitTo(deliver, next, uint64(p.prev)); err != nil {
 			return p.explain(err)
 		}
-		p.start.Offset = next
+		p.start = kafka.Position{Offset: next, Metadata: commitMetadata(uint64(p.prev), p.key.Source)}
 	}
 	return p.explain(p.stream(ctx, deliver, next))
 }
