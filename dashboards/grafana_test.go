@@ -13,6 +13,7 @@ import (
 
 	"borderwatch/consumers/embedded/embeddedtest"
 	"borderwatch/consumers/kafka"
+	"borderwatch/consumers/ledger"
 	"borderwatch/consumers/notice"
 	"borderwatch/consumers/pipeline"
 )
@@ -149,6 +150,7 @@ func registered() map[string]bool {
 	pipeline.NewMetrics(registry)
 	pipeline.RegisterKafka(registry, &kafka.Counters{})
 	notice.NewMetrics(registry)
+	ledger.RegisterMetrics(registry, &ledger.Log{}, true)
 	descriptions := make(chan *prometheus.Desc)
 	go func() {
 		defer close(descriptions)
@@ -203,7 +205,8 @@ func TestMetricsExist(t *testing.T) {
 
 // raw are metrics for a closer look than a dashboard's.
 var raw = map[string]bool{
-	"borderwatch_stored_offset":       true, // the lag is shown
-	"borderwatch_kafka_fetches_total": true, // bytes and records are shown
-	"borderwatch_kafka_commits_total": true, // batches are shown
+	"borderwatch_ledger_checkpoint_leaves": true, // its age is watched
+	"borderwatch_stored_offset":            true, // the lag is shown
+	"borderwatch_kafka_fetches_total":      true, // bytes and records are shown
+	"borderwatch_kafka_commits_total":      true, // batches are shown
 }

@@ -34,6 +34,7 @@ func main() {
 const usage = `borderwatch-verify checks the evidence of borderwatch as an outsider.
 
   borderwatch-verify --config FILE --ledger DIR --key FILE [--json]
+  borderwatch-verify witness --help    cosign the checkpoints of the log, so that it cannot be forked or rolled back
 
 It checks, in this order:
   1. the checkpoint of the evidence log carries the signature of the key you were given, and its leaves have its root
@@ -47,6 +48,9 @@ Exit code 0: nothing found. 1: a finding. 2: wrong usage. 3: the check could not
 `
 
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	if len(args) > 0 && args[0] == "witness" {
+		return runWitness(ctx, args[1:], stdout, stderr)
+	}
 	flags := flag.NewFlagSet("borderwatch-verify", flag.ContinueOnError)
 	flags.SetOutput(stderr)
 	flags.Usage = func() { fmt.Fprint(stderr, usage); flags.PrintDefaults() }

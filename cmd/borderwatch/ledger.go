@@ -50,6 +50,7 @@ it is down, workers wait and Kafka is the buffer.`,
 		},
 	}
 	flags.register(cmd)
+	cmd.AddCommand(newLedgerKeygen(), newLedgerRotateKey())
 	return cmd
 }
 
@@ -65,7 +66,7 @@ func runLedger(ctx context.Context, loaded *config.Loaded, stderr io.Writer) (er
 	}
 	log := newLogger(loaded.Log, stderr)
 	routeKlog(log)
-	history, err := ledger.Open(ctx, ledger.Options{Dir: cfg.Dir, Origin: cfg.Serve.Origin})
+	history, err := ledger.Open(ctx, ledgerOptions(cfg))
 	if err != nil {
 		return err
 	}
@@ -90,6 +91,15 @@ func runLedger(ctx context.Context, loaded *config.Loaded, stderr io.Writer) (er
 	g.Go(func() error { return server.Run(ctx, listener) })
 	g.Go(func() error { return newOps(loaded.HTTP, registry, nil, ledgerChecks(history), log).Run(ctx) })
 	return g.Wait()
+}
+
+// ledgerOptions are those of a log that this process keeps.
+func ledgerOptions(cfg *config.Ledger) ledger.Options {
+	o := ledger.Options{Dir: cfg.Dir, Origin: cfg.Serve.Origin, Quorum: cfg.Serve.Quorum, Heartbeat: cfg.Serve.Heartbeat}
+	for _, w := range cfg.Serve.Witnesses {
+		o.Witnesses = append(o.Witnesses, ledger.Witness{URL: w.URL, Key: w.Key})
+	}
+	return o
 }
 
 // routeKlog sends what the log's driver has to say to the logger. klog is global to the process.

@@ -1,8 +1,6 @@
 package main
 
 import (
-	"bytes"
-	"context"
 	"net/http"
 	"strconv"
 	"time"
@@ -28,30 +26,9 @@ func newLedgerMetrics(registry prometheus.Registerer, history *ledger.Log) *ledg
 			Buckets: prometheus.ExponentialBuckets(0.002, 2, 13),
 		}, []string{"route"}),
 	}
-	size := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-		Name: "borderwatch_ledger_checkpoint_leaves", Help: "Leaves under the last checkpoint; -1 where it cannot be read.",
-	}, func() float64 { return checkpointSize(history) })
-	registry.MustRegister(m.requests, m.seconds, size)
+	registry.MustRegister(m.requests, m.seconds)
+	ledger.RegisterMetrics(registry, history, history.Witnesses() > 0)
 	return m
-}
-
-// checkpointSize reads the second line of the checkpoint (C2SP tlog-checkpoint).
-func checkpointSize(history *ledger.Log) float64 {
-	ctx, cancel := context.WithTimeout(context.Background(), checkTimeout)
-	defer cancel()
-	checkpoint, err := history.Checkpoint(ctx)
-	if err != nil {
-		return -1
-	}
-	lines := bytes.SplitN(checkpoint, []byte{'\n'}, 3)
-	if len(lines) < 3 {
-		return -1
-	}
-	size, err := strconv.ParseUint(string(lines[1]), 10, 64)
-	if err != nil {
-		return -1
-	}
-	return float64(size)
 }
 
 // wrap counts requests by the route that took them, not by path, so that nobody can make series.

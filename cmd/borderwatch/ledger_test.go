@@ -69,7 +69,17 @@ type runningLedger struct {
 func startLedger(t *testing.T, set ...string) *runningLedger {
 	t.Helper()
 	set = append(set, "ledger.serve.listen=127.0.0.1:0", "http.listen=127.0.0.1:0")
-	loaded, err := config.Load(config.Options{Set: set, Needs: ledgerNeeds})
+	return startLedgerWith(t, config.Options{Set: set, Needs: ledgerNeeds})
+}
+
+func startLedgerFile(t *testing.T, file string) *runningLedger {
+	t.Helper()
+	return startLedgerWith(t, config.Options{File: file, Needs: ledgerNeeds})
+}
+
+func startLedgerWith(t *testing.T, o config.Options) *runningLedger {
+	t.Helper()
+	loaded, err := config.Load(o)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -19,6 +19,7 @@ type upFlags struct {
 	json     bool
 	quiet    bool
 	port     int
+	witness  bool
 }
 
 // check refuses values that would make up do nothing, or never end.
@@ -67,6 +68,7 @@ one while it runs and the next batch is judged by it.`,
 	flags.Float64Var(&f.rate, "rate", 20, "sample events a second")
 	flags.Uint64Var(&f.seed, "seed", 1, "seed of the sample traffic")
 	flags.BoolVar(&f.quiet, "no-traffic", false, "make no sample traffic: judge what you produce yourself")
+	flags.BoolVar(&f.witness, "with-witness", false, "run a witness, as the partner would elsewhere: no checkpoint of the evidence log is published without its signature")
 	flags.IntVar(&f.port, "port", 0, "first of five `port`s in a row: ClickHouse native, ClickHouse HTTP, Kafka, metrics, console (default: free ones, kept for the next up)")
 	return cmd
 }

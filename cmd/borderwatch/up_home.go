@@ -64,7 +64,7 @@ func openHome(dir string, fresh bool) (*home, error) {
 		return nil, fmt.Errorf("another borderwatch up uses %s: stop it, or give this one a --dir of its own", dir)
 	}
 	if fresh {
-		for _, name := range []string{"clickhouse", "broker", "ledger", "state.json"} {
+		for _, name := range []string{"clickhouse", "broker", "ledger", "witness", "state.json"} {
 			if err := os.RemoveAll(filepath.Join(dir, name)); err != nil {
 				return nil, fmt.Errorf("start over: %w", err)
 			}

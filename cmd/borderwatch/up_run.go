@@ -202,6 +202,13 @@ func (u *local) work(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if u.flags.witness {
+		stop, err := u.startWitness(context.WithoutCancel(ctx), &cfg)
+		if err != nil {
+			return err
+		}
+		defer stop()
+	}
 	w, err := openWorker(ctx, cfg, u.log)
 	if err != nil {
 		return err

@@ -136,10 +136,11 @@ func (w *worker) openLedger(ctx context.Context) error {
 		w.ledger = client
 	} else {
 		routeKlog(w.log)
-		log, err := ledger.Open(ctx, ledger.Options{Dir: w.cfg.Ledger.Dir})
+		log, err := ledger.Open(ctx, ledgerOptions(&w.cfg.Ledger))
 		if err != nil {
 			return err
 		}
+		ledger.RegisterMetrics(w.registry, log, log.Witnesses() > 0)
 		w.closers = append(w.closers, func() error {
 			ctx, cancel := context.WithTimeout(context.Background(), stopTimeout)
 			defer cancel()

@@ -210,14 +210,25 @@ func (l *Log) fail(index, acked uint64) error {
 func (l *Log) note(s *slot, index uint64, leaf Leaf, digest [32]byte) {
 	r, ok := leaf.(Ranged)
 	if !ok {
-		l.mu.Lock()
-		defer l.mu.Unlock()
-		l.noticed[digest] = index
+		l.noteUnranged(index, leaf, digest)
 		return
 	}
 	span := r.Span()
 	s.exists, s.digest = true, digest
 	s.head = Head{Index: index, First: span.First, Last: span.Last}
+}
+
+// noteUnranged remembers a leaf so that it is written once. Heartbeats are many and nobody repeats them.
+func (l *Log) noteUnranged(index uint64, leaf Leaf, digest [32]byte) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	switch leaf := leaf.(type) {
+	case Heartbeat:
+		return
+	case KeyRotation:
+		l.rotations = append(l.rotations, leaf)
+	}
+	l.noticed[digest] = index
 }
 
 // settle finds out what became of a failed append: it reads the log from where

@@ -182,6 +182,11 @@ func (s *Server) append(w http.ResponseWriter, r *http.Request) {
 		writeError(w, http.StatusBadRequest, err)
 		return
 	}
+	switch leaf.(type) {
+	case Heartbeat, KeyRotation:
+		writeError(w, http.StatusBadRequest, fmt.Errorf("%w: only the ledger itself writes this kind", ErrInvalidLeaf))
+		return
+	}
 	ctx, cancel := context.WithTimeout(r.Context(), appendTimeout)
 	defer cancel()
 	index, err := s.log.Append(ctx, leaf)

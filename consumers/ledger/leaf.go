@@ -29,6 +29,11 @@ const (
 	kindActivation = "borderwatch-bundle/v1"
 	kindStartup    = "borderwatch-config/v1"
 	kindAdmin      = "borderwatch-admin/v1"
+	kindHeartbeat  = "borderwatch-heartbeat/v1"
+	kindRotation   = "borderwatch-key-rotation/v1"
+	kindErasure    = "borderwatch-erasure/v1"
+	kindRetention  = "borderwatch-retention/v1"
+	kindSupersede  = "borderwatch-supersede/v1"
 )
 
 var (
@@ -121,6 +126,10 @@ func readKind(kind string, r *lineReader) (Leaf, error) {
 		return readStartup(r), nil
 	case kindAdmin:
 		return readAdmin(r), nil
+	case kindHeartbeat:
+		return readHeartbeat(r), nil
+	case kindRotation:
+		return readKeyRotation(r), nil
 	}
 	return nil, fmt.Errorf("%w: line 1: %.60q", ErrUnknownKind, kind)
 }

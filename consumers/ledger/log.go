@@ -16,6 +16,7 @@ import (
 	"github.com/transparency-dev/tessera"
 	"github.com/transparency-dev/tessera/api/layout"
 	"github.com/transparency-dev/tessera/storage/posix"
+	"golang.org/x/mod/sumdb/note"
 )
 
 // Files of a ledger directory. Only treeDir may be served.
@@ -62,6 +63,14 @@ type Options struct {
 	// again for that long, and a row that is erased can be guessed at by whoever has the key. Default 8 days.
 	KeepSaltKeys time.Duration
 	Now          func() time.Time // the clock of salt keys; default time.Now
+	// Witnesses cosign checkpoints. Where there are any, a checkpoint is published only once Quorum of them (0: all) have
+	// cosigned it. Appends do not wait for them.
+	Witnesses []Witness
+	Quorum    int
+	// Heartbeat is how long the log may be silent before it gets a Heartbeat leaf. 0: for ever.
+	Heartbeat time.Duration
+
+	rotating bool // by Rotate, which may find a rotation unfinished
 }
 
 // Log is the ledger on local disk. It holds an exclusive lock from Open to
@@ -70,24 +79,31 @@ type Log struct {
 	dir  string
 	lock *flock.Flock
 	key  signingKey
+	keys note.Verifiers // key and those before it
 	sign *guard
 
 	now       func() time.Time
 	keepSalts time.Duration
+	witnesses []note.Verifier
+	quorum    int
 
 	add      tessera.AddFn
 	reader   tessera.LogReader
 	shutdown func(context.Context) error
 	cancel   context.CancelFunc
 
-	mu       sync.Mutex
-	heads    map[Key]*slot
-	notices  slot                // turn for leaves without a partition
-	noticed  map[[32]byte]uint64 // their digests; written with the turn, guarded by mu
-	acked    uint64              // 1 + the largest index acknowledged
-	closed   bool
-	failed   error // set when the files went backwards under the log
-	inflight sync.WaitGroup
+	stopBeats context.CancelFunc // nil where there are none
+
+	mu        sync.Mutex
+	heads     map[Key]*slot
+	notices   slot                // turn for leaves without a partition
+	noticed   map[[32]byte]uint64 // their digests; written with the turn, guarded by mu
+	rotations []KeyRotation       // in their order; guarded by mu
+	acked     uint64              // 1 + the largest index acknowledged
+	closed    bool
+	failed    error // set when the files went backwards under the log
+	inflight  sync.WaitGroup
+	beats     sync.WaitGroup // the goroutine of heartbeats
 }
 
 // Open locks the ledger, makes what is missing, reads all leaves back to know
@@ -159,7 +175,15 @@ func (l *Log) start(ctx context.Context, o Options) error {
 	if err := l.replay(ctx); err != nil {
 		return err
 	}
+	if err := l.ownKey(); err != nil && !o.rotating {
+		return err
+	}
 	l.sign.open(l.acked)
+	if o.Heartbeat > 0 {
+		background, cancel := context.WithCancel(context.WithoutCancel(ctx))
+		l.stopBeats = cancel
+		l.beats.Go(func() { l.beat(background, o.Heartbeat) })
+	}
 	return nil
 }
 
@@ -177,6 +201,11 @@ func (l *Log) openKey(origin string) error {
 		return err
 	}
 	l.key = key
+	previous, err := previousKeys(filepath.Join(l.dir, previousFile))
+	if err != nil {
+		return err
+	}
+	l.keys = note.VerifierList(append(previous, key.verifier)...)
 	return writeFile(filepath.Join(l.dir, publicFile), []byte(key.public+"\n"), 0o644)
 }
 
@@ -189,10 +218,20 @@ func (l *Log) openTree(ctx context.Context, o Options) error {
 	}
 	// A new log signs its empty tree at once, another one after replay.
 	l.sign = &guard{Signer: l.key.signer, ready: empty}
-	driver, err := posix.New(ctx, posix.Config{Path: l.treePath()})
+	opts, err := l.appendOptions(o)
 	if err != nil {
 		return err
 	}
+	err = l.startAppender(ctx, opts)
+	if err != nil && empty && len(o.Witnesses) > 0 {
+		// The driver made the log and then wanted its first checkpoint cosigned. That may come later.
+		err = l.startAppender(ctx, opts)
+	}
+	return err
+}
+
+// appendOptions says how the driver batches, signs and publishes.
+func (l *Log) appendOptions(o Options) (*tessera.AppendOptions, error) {
 	age, interval := o.BatchAge, o.CheckpointInterval
 	if age <= 0 {
 		age = defaultBatchAge
@@ -206,6 +245,15 @@ func (l *Log) openTree(ctx context.Context, o Options) error {
 		WithPushback(maxOutstanding).
 		WithCheckpointInterval(interval).
 		WithCheckpointRepublishInterval(max(republishEvery, interval))
+	return opts, l.withWitnesses(opts, o)
+}
+
+// startAppender starts the goroutines of the driver.
+func (l *Log) startAppender(ctx context.Context, opts *tessera.AppendOptions) error {
+	driver, err := posix.New(ctx, posix.Config{Path: l.treePath()})
+	if err != nil {
+		return err
+	}
 	background, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	appender, shutdown, reader, err := tessera.NewAppender(background, driver, opts)
 	if err != nil {
@@ -260,6 +308,10 @@ func (l *Log) Close(ctx context.Context) error {
 	l.mu.Unlock()
 	if again {
 		return nil
+	}
+	if l.stopBeats != nil {
+		l.stopBeats()
+		l.beats.Wait()
 	}
 	l.inflight.Wait() // after it nobody else writes failed
 	err := l.failed

@@ -57,7 +57,7 @@ func (l *Log) openCheckpoint(ctx context.Context) (cp log.Checkpoint, err error)
 	if err != nil {
 		return cp, fmt.Errorf("read checkpoint: %w", err)
 	}
-	n, err := note.Open(raw, note.VerifierList(l.key.verifier))
+	n, err := note.Open(raw, l.keys)
 	if err != nil {
 		return cp, fmt.Errorf("checkpoint is not signed by this ledger's key: %w", err)
 	}

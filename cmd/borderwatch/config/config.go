@@ -181,6 +181,21 @@ type Serve struct {
 	Tokens     Secret    `koanf:"tokens"`
 	TokensFile string    `koanf:"tokens_file"`
 	TLS        ServerTLS `koanf:"tls"`
+	// Witnesses cosign every checkpoint before it is published, wherever the log in dir is kept; the partner's comes first.
+	// Appends do not wait for them.
+	Witnesses []Witness `koanf:"witnesses"`
+	// Quorum is how many of the witnesses have to cosign. 0: all.
+	Quorum int `koanf:"quorum"`
+	// Heartbeat is how long the log may be silent before it gets a leaf that says so. 0: for ever.
+	Heartbeat time.Duration `koanf:"heartbeat"`
+}
+
+// Witness is one that cosigns checkpoints: borderwatch-verify witness, or any other that speaks C2SP tlog-witness.
+type Witness struct {
+	// URL is the address under which it has /add-checkpoint.
+	URL string `koanf:"url"`
+	// Key is its public key, as it prints it. It is no secret.
+	Key string `koanf:"key"`
 }
 
 // List returns the tokens one by one.
@@ -298,7 +313,7 @@ func Default() Config {
 			InsertTimeout: time.Minute,
 		},
 		Bundle:  Bundle{Reload: 10 * time.Second},
-		Ledger:  Ledger{Serve: Serve{Listen: "127.0.0.1:9380"}},
+		Ledger:  Ledger{Serve: Serve{Listen: "127.0.0.1:9380", Heartbeat: time.Minute}},
 		Batch:   Batch{MaxRows: 262_144, MaxBytes: 96 << 20, Linger: time.Second, Memory: 384 << 20, InFlight: 2},
 		HTTP:    HTTP{Listen: "127.0.0.1:9370", Profiling: true},
 		Log:     Log{Format: "text", Level: "info"},

@@ -240,6 +240,30 @@ func (c *checker) serve() {
 	if s.TLS.ClientCAFile != "" && s.TLS.CertFile == "" {
 		c.bad("ledger.serve.tls.client_ca_file", "needs cert_file and key_file: without TLS there are no client certificates")
 	}
+	c.witnesses()
+}
+
+func (c *checker) witnesses() {
+	s := &c.Ledger.Serve
+	between(c, "ledger.serve.quorum", s.Quorum, 0, len(s.Witnesses))
+	urls := map[string]bool{}
+	for i, w := range s.Witnesses {
+		path := fmt.Sprintf("ledger.serve.witnesses[%d]", i)
+		u, err := url.Parse(w.URL)
+		if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+			c.bad(path+".url", "%q is not the address of a server, such as https://witness.example", w.URL)
+		}
+		if urls[w.URL] {
+			c.bad(path+".url", "%q is given twice", w.URL)
+		}
+		urls[w.URL] = true
+		if strings.Count(w.Key, "+") < 2 {
+			c.bad(path+".key", "%q is not the public key of a witness, name+hash+key", w.Key)
+		}
+	}
+	if d := s.Heartbeat; d != 0 && d < time.Second {
+		c.bad("ledger.serve.heartbeat", "%s is too short, at least 1s, or 0 for none", formatDuration(d))
+	}
 }
 
 func (c *checker) batch() {
