@@ -15,12 +15,12 @@ import (
 
 	"borderwatch/cmd/borderwatch/config"
 	"borderwatch/consumers/ledger"
-	"borderwatch/consumers/witness"
+	tlogwitness "borderwatch/consumers/witness"
 )
 
 // upWitness stands for the partner's witness. It has the folder of its own that a partner would have elsewhere.
 type upWitness struct {
-	witness  *witness.Witness
+	witness  *tlogwitness.Witness
 	listener net.Listener
 }
 
@@ -36,7 +36,7 @@ func (u *local) openWitness(ctx context.Context, cfg *config.Config) (_ *upWitne
 		return nil, err
 	}
 	w := &upWitness{}
-	if w.witness, err = witness.Open(witness.Options{Dir: dir, Secret: secret, Logs: []string{logKey}, Log: u.log}); err != nil {
+	if w.witness, err = tlogwitness.Open(tlogwitness.Options{Dir: dir, Secret: secret, Logs: []string{logKey}, Log: u.log}); err != nil {
 		return nil, err
 	}
 	if w.listener, err = (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0"); err != nil {
