@@ -52,6 +52,7 @@ const (
 	sessionIdle = 2 * time.Hour
 	linkLife    = 24 * time.Hour
 	maxSessions = 10_000
+	quarter     = 15 * time.Minute // in which failed sign-ins are counted
 )
 
 // Authenticator knows who is who. Sessions and links live in memory: a restart ends them. It is safe for concurrent use.
@@ -59,6 +60,7 @@ type Authenticator struct {
 	opt    Options
 	byName *limiter
 	byAddr *limiter
+	byBoth *limiter
 	hashes chan struct{} // bounds the memory of password hashing
 
 	mu       sync.Mutex
@@ -82,7 +84,7 @@ func New(opt Options) *Authenticator {
 		opt.Now = time.Now
 	}
 	return &Authenticator{
-		opt: opt, byName: newLimiter(10, 15*time.Minute), byAddr: newLimiter(50, 15*time.Minute), hashes: make(chan struct{}, 2),
+		opt: opt, byName: newLimiter(100, quarter), byAddr: newLimiter(50, quarter), byBoth: newLimiter(10, quarter), hashes: make(chan struct{}, 2),
 		sessions: map[string]*session{}, links: map[string]link{},
 	}
 }
@@ -163,23 +165,39 @@ func (a *Authenticator) SignIn(w http.ResponseWriter, r *http.Request, name, pas
 		}
 		return errors.Join(err, a.opt.Recorder.SignedIn(r.Context(), person, "sign_in", "password", false))
 	}
-	a.byName.clear(name)
+	a.succeeded(r, name)
 	person.Roles = user.Roles
 	return a.begin(w, r, Identity{Person: person, Local: true}, "password")
 }
 
+// limit counts an attempt by address, by name, and by both: the last is the narrowest, so that somebody who does not know a
+// password keeps its owner out only by coming from many addresses. An empty name is a way in without one.
 func (a *Authenticator) limit(r *http.Request, name string) error {
-	now := a.opt.Now()
-	host, _, err := net.SplitHostPort(r.RemoteAddr)
-	if err != nil {
-		host = r.RemoteAddr
+	now, from := a.opt.Now(), host(r)
+	ok := a.byAddr.take(from, now)
+	if name != "" {
+		ok = a.byName.take(name, now) && ok
+		ok = a.byBoth.take(name+" "+from, now) && ok
 	}
-	_, addrOK := a.byAddr.take(host, now)
-	_, nameOK := a.byName.take(name, now)
-	if !addrOK || !nameOK {
+	if !ok {
 		return ErrTooMany
 	}
 	return nil
+}
+
+func (a *Authenticator) succeeded(r *http.Request, name string) {
+	from := host(r)
+	a.byAddr.give(from)
+	a.byName.give(name)
+	a.byBoth.give(name + " " + from)
+}
+
+func host(r *http.Request) string {
+	host, _, err := net.SplitHostPort(r.RemoteAddr)
+	if err != nil {
+		return r.RemoteAddr
+	}
+	return host
 }
 
 // check takes the same time whether or not there is such a user.
@@ -223,7 +241,7 @@ const LinkPath = "/signin/link/"
 
 // OpenLink uses up a one-time link and begins a session.
 func (a *Authenticator) OpenLink(w http.ResponseWriter, r *http.Request, secret string) error {
-	if err := a.limit(r, "link"); err != nil {
+	if err := a.limit(r, ""); err != nil {
 		return err
 	}
 	key := digest(secret)
@@ -234,7 +252,7 @@ func (a *Authenticator) OpenLink(w http.ResponseWriter, r *http.Request, secret 
 	if !ok || a.opt.Now().After(l.expires) {
 		return ErrLink
 	}
-	a.byName.clear("link")
+	a.succeeded(r, "")
 	return a.begin(w, r, Identity{Person: l.person}, "link")
 }
 

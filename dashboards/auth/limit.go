@@ -25,28 +25,30 @@ func newLimiter(most int, per time.Duration) *limiter {
 	return &limiter{most: most, per: per, tried: map[string]*attempts{}}
 }
 
-// take counts an attempt and tells whether it is within the bound, else how long to wait.
-func (l *limiter) take(key string, now time.Time) (wait time.Duration, ok bool) {
+// take counts an attempt and tells whether it is within the bound.
+func (l *limiter) take(key string, now time.Time) (ok bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	a := l.tried[key]
 	if a == nil || now.Sub(a.since) >= l.per {
 		l.forget(now)
 		if len(l.tried) >= maxKeys {
-			return l.per, false
+			return false
 		}
 		a = &attempts{since: now}
 		l.tried[key] = a
 	}
 	a.n++
-	return a.since.Add(l.per).Sub(now), a.n <= l.most
+	return a.n <= l.most
 }
 
-// clear forgets the attempts of a key, after one that succeeded.
-func (l *limiter) clear(key string) {
+// give takes back an attempt that succeeded. Those before it still count.
+func (l *limiter) give(key string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	delete(l.tried, key)
+	if a := l.tried[key]; a != nil {
+		a.n--
+	}
 }
 
 func (l *limiter) forget(now time.Time) {

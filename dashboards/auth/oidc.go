@@ -85,10 +85,6 @@ func (a *Authenticator) BeginOIDC(w http.ResponseWriter, r *http.Request) error 
 	if a.opt.OIDC == nil {
 		return errDisabled
 	}
-	if err := a.limit(r, "oidc"); err != nil {
-		return err
-	}
-	a.byName.clear("oidc")
 	config, _, err := a.opt.OIDC.client(r.Context())
 	if err != nil {
 		return err

@@ -165,7 +165,7 @@ func newStrip(page *service.AlertPage) strip {
 		last := &s.Days[len(s.Days)-1]
 		last.Dots = append(last.Dots, dot{
 			X: at, Class: m.Verdict, Here: m.EventID == page.EventID && m.Time.Equal(page.Time),
-			Label: fmt.Sprintf("%s UTC %s of %s from %s (%s): %s", m.Time.UTC().Format("15:04:05"), m.Action, clean(m.Dataset), place(m.Country), m.LocationVerdict, m.Verdict),
+			Label: fmt.Sprintf("%s UTC %s of %s from %s (%s): %s", m.Time.UTC().Format("15:04:05"), m.Action, m.Dataset, place(m.Country), m.LocationVerdict, m.Verdict),
 		})
 	}
 	s.More = len(page.Timeline) >= 500

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"time"
 
@@ -221,7 +222,7 @@ func (c *Console) alertsPage(w http.ResponseWriter, r *http.Request, me *auth.Id
 type alertData struct {
 	service.AlertPage
 	Strip strip
-	More  []casework.Alert // of the same actor and rule
+	More  []casework.Alert // of the same case
 }
 
 func (c *Console) alertPage(w http.ResponseWriter, r *http.Request, me *auth.Identity) error {
@@ -234,7 +235,7 @@ func (c *Console) alertPage(w http.ResponseWriter, r *http.Request, me *auth.Ide
 	if err != nil {
 		return err
 	}
-	data.More = more.Alerts
+	data.More = slices.DeleteFunc(more.Alerts, func(a casework.Alert) bool { return a.ID == page.ID })
 	// Whoever reads the alert has seen its case.
 	if !page.Shadow && page.Outcome != "suppressed" {
 		if _, err := c.service.Case(r.Context(), me.Person, page.CaseID); err != nil {

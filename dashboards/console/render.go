@@ -14,6 +14,7 @@ import (
 
 	"borderwatch/dashboards/auth"
 	"borderwatch/dashboards/service"
+	"borderwatch/schemas/access"
 )
 
 // pages are the templates by name, each with the frame around it.
@@ -41,7 +42,6 @@ func parsePages(files fs.FS, now func() time.Time) (pages, error) {
 
 func functions(now func() time.Time) template.FuncMap {
 	return template.FuncMap{
-		"clean": clean,
 		"when":  func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05") },
 		"iso":   func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
 		"ago":   func(t time.Time) string { return ago(now().Sub(t)) },
@@ -55,23 +55,27 @@ func functions(now func() time.Time) template.FuncMap {
 	}
 }
 
-// clean replaces what could forge a line or turn text around: control and format characters, of which events may hold any.
-func clean(s string) string {
-	return strings.Map(func(r rune) rune {
-		if r == '\n' || r == '\t' || unicode.IsPrint(r) {
-			return r
-		}
+// visible replaces what could forge a line or turn text around: control and format characters, of which events may hold any.
+// No page has any of its own.
+func visible(r rune) rune {
+	if r != '\n' && r != '\t' && unicode.In(r, unicode.Cc, unicode.Cf) {
 		return '�'
-	}, s)
+	}
+	return r
 }
 
-// place is how candidate countries are shown.
+// place is how candidate countries are shown: by name, where the code is one.
 func place(country string) string {
-	switch country {
-	case "", "any":
+	if country == "" || country == "any" {
 		return "any country"
 	}
-	return clean(strings.ReplaceAll(country, "|", " or "))
+	codes := strings.Split(country, "|")
+	for i, code := range codes {
+		if c, ok := access.ParseCountry(code); ok {
+			codes[i] = c.Name()
+		}
+	}
+	return strings.Join(codes, " or ")
 }
 
 // count writes a number with thin spaces between thousands.
@@ -167,7 +171,7 @@ func (c *Console) show(w http.ResponseWriter, r *http.Request, name string, code
 	}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	w.WriteHeader(code)
-	_, _ = w.Write(b.Bytes()) // the client is gone; nothing else can fail
+	_, _ = w.Write(bytes.Map(visible, b.Bytes())) // the client is gone; nothing else can fail
 }
 
 // fail shows what a person is told of an error.
