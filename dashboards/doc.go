@@ -1,4 +1,4 @@
 // Package dashboards holds what people and Prometheus look at: Grafana dashboards and their provisioning in grafana,
-// alert rules with their tests in prometheus. There is no code in it but the tests, which hold every query against the
-// metrics and the tables that exist.
+// alert rules with their tests in prometheus, and the web console in console, with what it does in service and who may
+// come in in auth. The package itself has tests only: they hold every query against the metrics and tables that exist.
 package dashboards

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/cookiejar"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -18,6 +19,7 @@ import (
 
 	"borderwatch/consumers/embedded"
 	"borderwatch/consumers/embedded/embeddedtest"
+	"borderwatch/dashboards/service"
 )
 
 // lines collects what a command writes and tells when a line arrives.
@@ -141,6 +143,59 @@ func askAsPartner(t *testing.T, said string) {
 		if resp.StatusCode != http.StatusOK || len(answer) == 0 {
 			t.Errorf("%s: %s\n%s", q[2], resp.Status, answer)
 		}
+	}
+}
+
+// workInConsole signs in by the printed link, reads an alert and takes its case, which must be in the evidence log.
+func workInConsole(t *testing.T, said string) {
+	t.Helper()
+	link := regexp.MustCompile(`(http://[^/]+)/signin/link/\w+`).FindStringSubmatch(said)
+	if link == nil {
+		t.Fatalf("no link in:\n%s", said)
+	}
+	jar, err := cookiejar.New(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	client := &http.Client{Jar: jar}
+	get := func(path string, into any) {
+		t.Helper()
+		resp, err := client.Get(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		if resp.StatusCode != http.StatusOK {
+			t.Fatalf("%s: %s", path, resp.Status)
+		}
+		if into == nil {
+			return
+		}
+		if err := json.NewDecoder(resp.Body).Decode(into); err != nil {
+			t.Fatalf("%s: %v", path, err)
+		}
+	}
+	get(link[0], nil)
+	var list service.AlertList
+	get(link[1]+"/api/v1/alerts?outcome=alert", &list)
+	if len(list.Alerts) == 0 {
+		t.Fatal("the console has no alert")
+	}
+	var page service.AlertPage
+	get(link[1]+"/api/v1/alerts/"+list.Alerts[0].ID, &page)
+	if page.Explanation == nil || !page.Explanation.Same || page.Explanation.Text == "" || page.Proof == nil || page.Proof.Origin == "" {
+		t.Errorf("the alert does not explain itself: %q, %+v, %+v", page.NotShown, page.Explanation, page.Proof)
+	}
+	at := link[1] + "/api/v1/cases/" + page.CaseID
+	resp, err := client.Post(at+"/take", "", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	var taken service.Case
+	get(at, &taken)
+	if taken.State != service.Taken || len(taken.Steps) != 1 || taken.Steps[0].Leaf < 0 {
+		t.Errorf("after taking: %s, %+v", taken.State, taken.Steps)
 	}
 }
 

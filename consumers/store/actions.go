@@ -52,7 +52,7 @@ func (s *Store) Pulse(ctx context.Context, now time.Time) (uint64, error) {
 		Pulse uint64 `ch:"pulse"`
 	}
 	err := s.ask(ctx, &rows, `SELECT cityHash64(
-		(SELECT (count(), max(batch_time)) FROM %[1]s.alert_rows WHERE batch_time > $1 - toIntervalHour(1) AND `+visibleRows+`),
+		(SELECT (sum(alerts), max(stored_at)) FROM %[1]s.batches WHERE stored_at > $1 - toIntervalHour(1) AND alerts > 0),
 		(SELECT (count(), max(time)) FROM %[1]s.actions WHERE time > $1 - toIntervalHour(1) AND action NOT IN ('read_alert', 'sign_in'))) AS pulse`, now.UTC())
 	if err != nil || len(rows) == 0 {
 		return 0, err

@@ -22,9 +22,9 @@ func (s *Store) NoticeRows(ctx context.Context, kind string, since time.Time, li
 // Feeds lists feeds by name, by events that were stored since a time.
 func (s *Store) Feeds(ctx context.Context, since, now time.Time) ([]casework.FeedState, error) {
 	var out []casework.FeedState
-	err := s.ask(ctx, &out, `SELECT feed, topic, count() AS events, countIf(batch_time > $2 - toIntervalHour(1)) AS hour, max(e.kafka_time) AS newest,
-			max(e.batch_time) AS stored, countIf(verdict = 'unknown') AS unjudged, quantile(0.5)(dateDiff('millisecond', e.kafka_time, e.batch_time)) / 1000 AS delay
-		FROM %[1]s.event_rows AS e WHERE batch_time >= $1 AND `+visibleRows+` GROUP BY feed, topic ORDER BY feed, topic LIMIT 500`, since.UTC(), now.UTC())
+	err := s.ask(ctx, &out, `SELECT feed, topic, count() AS events, countIf(r.stored_at > $2 - toIntervalHour(1)) AS hour, max(a.kafka_time) AS newest,
+			max(r.stored_at) AS stored, countIf(verdict = 'unknown') AS unjudged, quantile(0.5)(dateDiff('millisecond', a.kafka_time, r.stored_at)) / 1000 AS delay
+		FROM %[1]s.event_rows AS a`+found+` WHERE `+lateBatches+` GROUP BY feed, topic ORDER BY feed, topic LIMIT 500`, since.UTC(), now.UTC())
 	return out, err
 }
 

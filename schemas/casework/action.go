@@ -32,9 +32,9 @@ type FeedState struct {
 	Events   uint64    `ch:"events" json:"events"`       // since the time asked for
 	Hour     uint64    `ch:"hour" json:"hour"`           // of these in the last hour
 	Newest   time.Time `ch:"newest" json:"newest"`       // Kafka time of the newest event
-	Stored   time.Time `ch:"stored" json:"stored"`       // batch time of the newest event
+	Stored   time.Time `ch:"stored" json:"stored"`       // when the newest event was stored
 	Unknown  uint64    `ch:"unjudged" json:"unjudged"`   // events with the verdict unknown
-	DelaySec float64   `ch:"delay" json:"delay_seconds"` // median of batch time minus Kafka time, seconds
+	DelaySec float64   `ch:"delay" json:"delay_seconds"` // median from Kafka time to being stored, seconds
 }
 
 // DeadLetterCount is how many records of a feed were refused for one reason.

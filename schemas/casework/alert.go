@@ -4,7 +4,7 @@ import "time"
 
 // AlertFilter chooses alerts. Empty fields choose all.
 type AlertFilter struct {
-	Since   time.Time // batch times from here on
+	Since   time.Time // found from here on
 	ID      string    // 32 hexadecimal digits
 	Case    string
 	Rule    string

@@ -6,7 +6,7 @@ import "time"
 
 // CaseFilter chooses cases. Empty fields choose all; Since bounds what is read.
 type CaseFilter struct {
-	Since    time.Time // batch times from here on
+	Since    time.Time // found from here on
 	ID       string    // 32 hexadecimal digits
 	Severity string
 	Rule     string
@@ -17,7 +17,7 @@ type CaseFilter struct {
 	Limit    int
 }
 
-// Facts are what the alerts of a case add up to, as of batch times since the filter's.
+// Facts are what the alerts of a case add up to, found since the filter's time.
 type Facts struct {
 	ID        string    `ch:"id" json:"id"`
 	Kind      string    `ch:"kind" json:"kind"`
@@ -32,11 +32,11 @@ type Facts struct {
 	Classes   []string  `ch:"classes" json:"classes"`
 	First     time.Time `ch:"first" json:"first"`       // time of the earliest event
 	Last      time.Time `ch:"last" json:"last"`         // time of the latest event
-	Detected  time.Time `ch:"detected" json:"detected"` // batch time of the earliest alert
-	Arrived   time.Time `ch:"arrived" json:"arrived"`   // batch time of the latest alert
+	Detected  time.Time `ch:"detected" json:"detected"` // when the earliest alert was stored
+	Arrived   time.Time `ch:"arrived" json:"arrived"`   // when the latest alert was stored
 	Alerts    uint64    `ch:"alerts" json:"alerts"`
-	Hour      uint64    `ch:"hour" json:"hour"` // alerts that arrived in the last hour
-	Day       uint64    `ch:"day" json:"day"`   // alerts that arrived in the last 24 hours
+	Hour      uint64    `ch:"hour" json:"hour"` // alerts found in the last hour
+	Day       uint64    `ch:"day" json:"day"`   // alerts found in the last 24 hours
 	Why       string    `ch:"why" json:"why"`   // of the gravest and latest alert
 }
 
