@@ -26,6 +26,8 @@ func TestExamplesAreAccepted(t *testing.T) {
 			needs = ledgerNeeds
 		case "console.yaml":
 			needs = consoleNeeds
+		case "erase.yaml":
+			needs = eraseNeeds
 		}
 		loaded, err := config.Load(config.Options{File: file, Needs: needs})
 		if err != nil {
@@ -53,6 +55,9 @@ func TestExamplesAreTheManual(t *testing.T) {
 		file := "examples/ingest.yaml"
 		if strings.HasPrefix(key, "ledger.serve") {
 			file = "examples/ledger.yaml"
+		}
+		if strings.HasPrefix(key, "erase") {
+			file = "examples/erase.yaml"
 		}
 		if strings.HasPrefix(key, "console") {
 			file = "examples/console.yaml"

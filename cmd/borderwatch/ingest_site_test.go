@@ -54,7 +54,7 @@ const (
 func newSite(t *testing.T) *site {
 	t.Helper()
 	accounts := (&home{state: homeState{Passwords: map[string]string{accountIngest: ingestSecret, accountMigrate: migrateSecret,
-		accountAPI: "unused_1", accountPartner: "unused_2", accountVerify: "unused_3"}}}).accounts()
+		accountAPI: "unused_1", accountPartner: "unused_2", accountVerify: "unused_3", accountErase: "unused_4"}}}).accounts()
 	accounts = append(accounts, embedded.User{Name: embeddedtest.Admin, Password: embeddedtest.Password, Admin: true})
 	data := embeddedtest.Dir(t)
 	s := &site{dir: t.TempDir(), clickhouse: embeddedtest.FreshClickHouse(t, embedded.ClickHouseConfig{Dir: data, Users: accounts})}

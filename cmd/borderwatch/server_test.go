@@ -37,13 +37,14 @@ func TestServerScripts(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	broker := embeddedtest.Broker(t, embedded.BrokerConfig{Topics: []embedded.Topic{{Name: "letters", Partitions: 1}, {Name: "covered", Partitions: 1}, {Name: "guided", Partitions: 1}, {Name: "backtested", Partitions: 1}}})
+	broker := embeddedtest.Broker(t, embedded.BrokerConfig{Topics: []embedded.Topic{{Name: "letters", Partitions: 1}, {Name: "covered", Partitions: 1}, {Name: "guided", Partitions: 1}, {Name: "backtested", Partitions: 1}, {Name: "erased", Partitions: 1}}})
 	t.Run("printed statements", func(t *testing.T) { runPrinted(t, server) })
 	testscript.Run(t, testscript.Params{
 		Dir:                 filepath.Join("testdata", "server"),
 		RequireExplicitExec: true,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){"produce": produce, "expand": expand, "guide": guide,
-			"producenow": produceNow, "forge": forge, "ask": func(ts *testscript.TestScript, neg bool, args []string) { askServer(ts, server, neg, args) }},
+			"producenow": produceNow, "forge": forge, "tamper": func(ts *testscript.TestScript, neg bool, args []string) { tamperServer(ts, server, neg, args) },
+			"ask": func(ts *testscript.TestScript, neg bool, args []string) { askServer(ts, server, neg, args) }},
 		UpdateScripts: os.Getenv("UPDATE_SCRIPTS") != "",
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("CLICKHOUSE", server.Addr())
@@ -124,6 +125,17 @@ func askServer(ts *testscript.TestScript, server *embeddedtest.ClickHouse, neg b
 	if want := ts.ReadFile(args[1]); got != want {
 		ts.Fatalf("%s\n%swant\n%s", args[0], got, want)
 	}
+}
+
+// tamperServer changes rows as somebody with all rights.
+func tamperServer(ts *testscript.TestScript, server *embeddedtest.ClickHouse, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: tamper statement")
+	}
+	conn, err := store.Dial(store.Options{Hosts: []string{server.Addr()}, User: embeddedtest.Admin, Password: embeddedtest.Password})
+	ts.Check(err)
+	defer conn.Close()
+	ts.Check(conn.Exec(context.Background(), args[0]))
 }
 
 // expand replaces $CLICKHOUSE and $BROKER in files.

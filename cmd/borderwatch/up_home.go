@@ -28,6 +28,7 @@ const (
 	accountMigrate = "bw_migrate"
 	accountPartner = "bw_partner"
 	accountVerify  = "bw_partner_verify"
+	accountErase   = "bw_erase"
 )
 
 // home is the folder in which up keeps everything.
@@ -92,7 +93,7 @@ func (h *home) load() error {
 	if h.state.Passwords == nil {
 		h.state.Passwords = map[string]string{}
 	}
-	for _, account := range []string{accountIngest, accountAPI, accountMigrate, accountPartner, accountVerify} {
+	for _, account := range []string{accountIngest, accountAPI, accountMigrate, accountPartner, accountVerify, accountErase} {
 		if h.state.Passwords[account] == "" {
 			h.state.Passwords[account] = rand.Text()
 		}

@@ -33,7 +33,6 @@ const (
 	kindRotation   = "borderwatch-key-rotation/v1"
 	kindErasure    = "borderwatch-erasure/v1"
 	kindRetention  = "borderwatch-retention/v1"
-	kindSupersede  = "borderwatch-supersede/v1"
 )
 
 var (
@@ -44,7 +43,7 @@ var (
 	ErrUnknownKind = fmt.Errorf("%w: unknown kind", ErrInvalidLeaf)
 )
 
-// Leaf is one entry of the ledger: Batch, Gap, Activation, Startup or Admin.
+// Leaf is one entry of the ledger: Batch, Gap, Activation, Startup, Admin, Erasure, Retention, Heartbeat or KeyRotation.
 type Leaf interface {
 	// Marshal returns the canonical text. Equal leaves have equal text, and
 	// ParseLeaf returns an equal leaf, if Validate returns nil.
@@ -130,6 +129,10 @@ func readKind(kind string, r *lineReader) (Leaf, error) {
 		return readHeartbeat(r), nil
 	case kindRotation:
 		return readKeyRotation(r), nil
+	case kindErasure:
+		return readErasure(r), nil
+	case kindRetention:
+		return readRetention(r), nil
 	}
 	return nil, fmt.Errorf("%w: line 1: %.60q", ErrUnknownKind, kind)
 }

@@ -52,6 +52,30 @@ func admin() ledger.Admin {
 		Digest: [32]byte{4}, Time: testTime}
 }
 
+func erasure() ledger.Erasure {
+	return ledger.Erasure{Source: "kafka:c1/0", Topic: "access-events", Partition: 3, Offsets: []int64{4, 7, 51877}, Ticket: "DSR-12",
+		Ground: "LIT-4: released by counsel", Approvers: []string{"ada", "bob"}, By: "ops@host", Tombstones: [32]byte{5}, Time: testTime}
+}
+
+func TestErasureInvalid(t *testing.T) {
+	for name, change := range map[string]func(*ledger.Erasure){
+		"no offset":          func(e *ledger.Erasure) { e.Offsets = nil },
+		"not ascending":      func(e *ledger.Erasure) { e.Offsets = []int64{7, 4} },
+		"twice":              func(e *ledger.Erasure) { e.Offsets = []int64{4, 4} },
+		"too many":           func(e *ledger.Erasure) { e.Offsets = make([]int64, ledger.MaxErased+1) },
+		"one approver":       func(e *ledger.Erasure) { e.Approvers = []string{"ada"} },
+		"one approver twice": func(e *ledger.Erasure) { e.Approvers = []string{"ada", "ada"} },
+		"no ticket":          func(e *ledger.Erasure) { e.Ticket = "" },
+		"a line end":         func(e *ledger.Erasure) { e.Ground = "a\nb" },
+	} {
+		e := erasure()
+		change(&e)
+		if err := e.Validate(); !errors.Is(err, ledger.ErrInvalidLeaf) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
 func TestMarshalText(t *testing.T) {
 	b := batch(7, 1200000, 1219999, 48211)
 	b.Events, b.Quarantined, b.Control, b.Alerts = 19996, 3, 1, 41
@@ -77,6 +101,11 @@ func TestMarshalText(t *testing.T) {
 			"binary sha256:0300" + zeros + "\ngo go1.26.8 X:jsonv2\ntime 2026-11-23T17:22:00.123Z\n"},
 		{"admin", admin(), "borderwatch-admin/v1\naction redrive\nsubject access-events/3/51877\nby ops@host\n" +
 			"note SEC-812: country was spelt out\ndigest sha256:0400" + zeros + "\ntime 2026-11-23T17:22:00.123Z\n"},
+		{"heartbeat", ledger.Heartbeat{Time: testTime}, "borderwatch-heartbeat/v1\ntime 2026-11-23T17:22:00.123Z\n"},
+		{"erasure", erasure(), "borderwatch-erasure/v1\nsource kafka:c1/0\ntopic access-events\npartition 3\noffsets 4 7 51877\nticket DSR-12\n" +
+			"ground LIT-4: released by counsel\napprovers ada bob\nby ops@host\ntombstones sha256:0500" + zeros + "\ntime 2026-11-23T17:22:00.123Z\n"},
+		{"retention", ledger.Retention{Table: "raw_rows", Month: "202601", Rows: 12, By: "ops@host", Policy: "raw records: 9 months", Time: testTime},
+			"borderwatch-retention/v1\ntable raw_rows\nmonth 202601\nrows 12\nby ops@host\npolicy raw records: 9 months\ntime 2026-11-23T17:22:00.123Z\n"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

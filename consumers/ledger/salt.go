@@ -25,10 +25,13 @@ type SaltKey [32]byte
 var ErrSaltKeyGone = errors.New("no salt key of that day")
 
 const (
-	saltDir       = "salts"
-	saltSuffix    = ".key"
-	dayForm       = time.DateOnly
-	defaultKeep   = 8 * 24 * time.Hour
+	saltDir     = "salts"
+	saltSuffix  = ".key"
+	dayForm     = time.DateOnly
+	defaultKeep = 8 * 24 * time.Hour
+	// SaltKeyLife is how long after the beginning of a day its salt key is gone at the latest, unless Options.KeepSaltKeys
+	// says otherwise: the key goes when that of a later day is made.
+	SaltKeyLife   = defaultKeep + 48*time.Hour
 	saltClockSkew = 24 * time.Hour // between the clocks of a worker and the ledger
 )
 

@@ -27,7 +27,7 @@ type Limit struct {
 // reading are the tables and views that tell what happened, without the bytes of records.
 var reading = []string{"event_rows", "alert_rows", "receipts", "activations", "bundles", "bundle_parts", "notices",
 	"schema_migrations", "events", "distinct_events", "alerts", "cases", "dead_letters", "coverage", "batches", "batch_findings",
-	"notice_cases", "feed_sequences", "actions"}
+	"notice_cases", "feed_sequences", "actions", "tombstones"}
 
 // deadLetterFacts are the columns of dead_letter_rows that hold no bytes of the record.
 const deadLetterFacts = "source, topic, partition, offset, batch_id, batch_time, kafka_time, feed, code, reason, field, position, size"
@@ -35,7 +35,7 @@ const deadLetterFacts = "source, topic, partition, offset, batch_id, batch_time,
 // Roles lists the roles with the least that each needs.
 func Roles(l Layout) []Role {
 	db := l.database()
-	return []Role{ingest(db), api(db), migrate(l), partner(db), partnerVerify(db)}
+	return []Role{ingest(db), api(db), migrate(l), partner(db), partnerVerify(db), erase(db)}
 }
 
 // ingest writes, and reads back what it needs for a takeover. It cannot change or delete a row.
@@ -48,6 +48,16 @@ func ingest(db string) Role {
 	grants = append(grants, selects(db, "alerts", "batches", "schema_migrations")...)
 	grants = append(grants, fmt.Sprintf("GRANT SYSTEM SYNC REPLICA ON %s.*", db))
 	return Role{Name: "bw_ingest", About: "ingest workers", Grants: grants}
+}
+
+// erase replaces rows by tombstones. No other account can delete a row, and this one can write none but tombstones.
+func erase(db string) Role {
+	grants := selects(db, "receipts", "batches", "schema_migrations", "tombstones")
+	for _, t := range []string{"event_rows", "raw_rows", "alert_rows", "dead_letter_rows"} {
+		grants = append(grants, fmt.Sprintf("GRANT SELECT, ALTER DELETE ON %s.%s", db, t))
+	}
+	grants = append(grants, fmt.Sprintf("GRANT INSERT ON %s.tombstones", db))
+	return Role{Name: "bw_erase", About: "borderwatch erase", Grants: grants}
 }
 
 // api reads for the console, dead letters with their bytes among it, and writes nothing but what people did there.
@@ -70,7 +80,7 @@ func migrate(l Layout) Role {
 		"GRANT SELECT, INSERT ON " + db + ".schema_migrations",
 		"GRANT SELECT ON system.columns",
 	}
-	grants = append(grants, selects(db, "event_rows", "alert_rows", "receipts", "notices", "events", "distinct_events", "alerts", "cases", "batches")...)
+	grants = append(grants, selects(db, "event_rows", "alert_rows", "receipts", "notices", "events", "distinct_events", "alerts", "cases", "batches", "tombstones")...)
 	grants = append(grants, fmt.Sprintf("GRANT SELECT(%s) ON %s.dead_letter_rows", deadLetterFacts, db))
 	if l.Cluster != "" {
 		grants = append(grants, "GRANT CLUSTER ON *.*", "GRANT TABLE ENGINE ON ReplicatedMergeTree")

@@ -23,7 +23,7 @@ var files embed.FS
 const Database = "bw"
 
 // Version is the number of the newest migration in this build.
-const Version = 5
+const Version = 6
 
 // RowVersion is the migration that last changed the rows of batches; leaves, receipts and deduplication tokens carry it.
 const RowVersion = 3

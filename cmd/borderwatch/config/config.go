@@ -20,6 +20,7 @@ type Config struct {
 	ClickHouse ClickHouse `koanf:"clickhouse"`
 	Bundle     Bundle     `koanf:"bundle"`
 	Ledger     Ledger     `koanf:"ledger"`
+	Erase      Erase      `koanf:"erase"`
 	Batch      Batch      `koanf:"batch"`
 	HTTP       HTTP       `koanf:"http"`
 	Log        Log        `koanf:"log"`
@@ -196,6 +197,26 @@ type Witness struct {
 	URL string `koanf:"url"`
 	// Key is its public key, as it prints it. It is no secret.
 	Key string `koanf:"key"`
+}
+
+// Erase is what borderwatch erase has to heed.
+type Erase struct {
+	// Holds are what may not be erased: legal holds and retention duties.
+	Holds []Hold `koanf:"holds"`
+}
+
+// Hold keeps rows from being erased unless the request names a ground against it. What is not given is not asked: a hold
+// without actors, data sets and classes is on everything.
+type Hold struct {
+	// Name is how a request refers to it, such as LIT-2026-4.
+	Name string `koanf:"name"`
+	// Reason is shown to whoever wants to erase.
+	Reason   string   `koanf:"reason"`
+	Actors   []string `koanf:"actors"`
+	Datasets []string `koanf:"datasets"`
+	Classes  []string `koanf:"classes"`
+	// Until is the last day of the hold, 2031-12-31. Empty: it has no end.
+	Until string `koanf:"until"`
 }
 
 // List returns the tokens one by one.

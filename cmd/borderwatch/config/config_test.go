@@ -51,8 +51,8 @@ func TestDefaultsAreUsed(t *testing.T) {
 	want.Kafka.Topics = []string{"access-events"}
 	want.ClickHouse.Hosts = []string{"clickhouse-1:9000"}
 	want.Bundle.Dir, want.Bundle.Unsigned, want.Ledger.Dir = "/etc/borderwatch/bundle", true, "/var/lib/borderwatch/ledger"
-	want.Feeds, want.Ledger.Serve.Witnesses = l.Feeds, l.Ledger.Serve.Witnesses // nil or empty, both are none
-	if len(l.Feeds)+len(l.Ledger.Serve.Witnesses) != 0 || !reflect.DeepEqual(l.Config, want) {
+	want.Feeds, want.Ledger.Serve.Witnesses, want.Erase = l.Feeds, l.Ledger.Serve.Witnesses, l.Erase // nil or empty, both are none
+	if len(l.Feeds)+len(l.Ledger.Serve.Witnesses)+len(l.Erase.Holds) != 0 || !reflect.DeepEqual(l.Config, want) {
 		t.Errorf("got %+v\nwant %+v", l.Config, want)
 	}
 }

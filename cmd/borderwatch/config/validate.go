@@ -241,6 +241,27 @@ func (c *checker) serve() {
 		c.bad("ledger.serve.tls.client_ca_file", "needs cert_file and key_file: without TLS there are no client certificates")
 	}
 	c.witnesses()
+	c.holds()
+}
+
+func (c *checker) holds() {
+	names := map[string]bool{}
+	for i, h := range c.Erase.Holds {
+		path := fmt.Sprintf("erase.holds[%d]", i)
+		if h.Name == "" || strings.ContainsAny(h.Name, " :") || names[h.Name] {
+			c.bad(path+".name", "%q is not a name of its own without spaces and colons", h.Name)
+		}
+		names[h.Name] = true
+		if h.Reason == "" {
+			c.bad(path+".reason", "required, it is shown to whoever wants to erase")
+		}
+		if h.Until == "" {
+			continue
+		}
+		if _, err := time.Parse(time.DateOnly, h.Until); err != nil {
+			c.bad(path+".until", "%q is not a day such as 2031-12-31", h.Until)
+		}
+	}
 }
 
 func (c *checker) witnesses() {
