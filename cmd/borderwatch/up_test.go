@@ -103,6 +103,7 @@ func TestUp(t *testing.T) {
 			}
 		}
 		askAsPartner(t, said)
+		workInConsole(t, said)
 	})
 	for _, a := range first {
 		if a.AlertID == "" || a.Time.IsZero() || a.RuleID == "" || a.Severity == "" || a.ActorID == "" || a.Country == "" || a.Why == "" {

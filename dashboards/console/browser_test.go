@@ -152,6 +152,7 @@ func TestSecurityTeamInABrowser(t *testing.T) {
 	b.shoot("cases")
 
 	// A new alert shows by itself.
+	s.memory.Pass(time.Second)
 	s.memory.Add(casework.Alert{CaseID: servicetest.ID(3), ActorID: "u-3001", Severity: "high"})
 	b.do(chromedp.WaitVisible(chromedp.CSS("#case-" + servicetest.ID(3))))
 

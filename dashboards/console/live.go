@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"sync"
 	"time"
+
+	"borderwatch/dashboards/service"
 )
 
 // How often is looked for changes, and how often an idle connection is told that it lives.
@@ -86,10 +88,16 @@ func (h *hub) run(ctx context.Context) error {
 			}
 			continue
 		}
-		if beat != last {
-			last = beat
-			h.tell()
+		if beat == last {
+			continue
 		}
+		last = beat
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(service.FreshFor): // or lists would be those of before the change
+		}
+		h.tell()
 	}
 }
 

@@ -49,7 +49,7 @@ func (s *Service) Cases(ctx context.Context, p Person, q CaseQuery) (CaseList, e
 		return CaseList{}, err
 	}
 	now := s.p.Now()
-	facts, err := s.p.Cases.CaseFacts(ctx, q.filter(now), now)
+	facts, err := s.recent.caseFacts(ctx, s.p.Cases, q.filter(now), now)
 	if err != nil {
 		return CaseList{}, err
 	}

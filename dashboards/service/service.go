@@ -105,14 +105,17 @@ type Parts struct {
 }
 
 // Service does what people ask for. It is safe for concurrent use.
-type Service struct{ p Parts }
+type Service struct {
+	p      Parts
+	recent recentFacts
+}
 
 // New returns a service. It asks nothing of its parts.
 func New(p Parts) *Service {
 	if p.Now == nil {
 		p.Now = time.Now
 	}
-	return &Service{p}
+	return &Service{p: p}
 }
 
 // permit refuses what the person's roles do not allow, and records the attempt.

@@ -202,6 +202,35 @@ func TestLists(t *testing.T) {
 	}
 }
 
+// TestListsAreSharedForASecond: the same question within a second is not asked twice, and another question is.
+func TestListsAreSharedForASecond(t *testing.T) {
+	s, m := open(t)
+	count := func(q service.CaseQuery) int {
+		t.Helper()
+		list, err := s.Cases(t.Context(), anna, q)
+		must(t, err)
+		return len(list.Cases)
+	}
+	if count(service.CaseQuery{}) != 1 {
+		t.Fatal("no case")
+	}
+	m.Add(casework.Alert{CaseID: servicetest.ID(2), ActorID: "u-2"})
+	if n := count(service.CaseQuery{}); n != 1 {
+		t.Errorf("at once again: %d cases", n)
+	}
+	if n := count(service.CaseQuery{Actor: "u-2"}); n != 1 {
+		t.Errorf("another question: %d cases", n)
+	}
+	must(t, s.Close(t.Context(), anna, servicetest.ID(1), "done"))
+	if n := count(service.CaseQuery{}); n != 0 {
+		t.Errorf("what was done does not show at once: %d cases", n)
+	}
+	m.Pass(time.Second)
+	if n := count(service.CaseQuery{}); n != 1 {
+		t.Errorf("a second later: %d cases", n)
+	}
+}
+
 // TestRefusalsAreRecorded, without a leaf: whoever may not do something cannot make the log grow.
 func TestRefusalsAreRecorded(t *testing.T) {
 	s, m := open(t)
