@@ -11,6 +11,7 @@ import (
 	"github.com/ClickHouse/ch-go"
 	"github.com/ClickHouse/ch-go/proto"
 
+	"borderwatch/consumers/kafka"
 	"borderwatch/consumers/ledger"
 	"borderwatch/consumers/store"
 )
@@ -19,27 +20,34 @@ import (
 // proved". No view is asked, and nothing that the server computes is believed: it hands over values, and their hash is
 // the recorded one or not.
 
-// row is one stored row.
+// row is one stored row. Its slices are valid until the next one.
 type row struct {
 	offset    int64
 	batch     []byte // id of the batch that wrote it
+	time      int64  // of the batch, milliseconds
+	bundle    []byte // nil where the table has none
 	salt      []byte // nil where the table has none
 	canonical []byte
+
+	feed      []byte // of an event, for its sequence
+	seq       int64
+	kafkaTime int64
 }
 
-// tableReader reads the rows of one table, batch by batch. It belongs to one goroutine.
+// tableReader reads the rows of one table, a stretch of a partition at a time. It belongs to one goroutine.
 type tableReader struct {
 	client *ch.Client
 	table  string
-	query  string // without the place
+	query  string
 	prefix []byte
 	cells  []cell
 	names  []string // of the cells
 	widths []width
-	offset *proto.ColInt64
-	batch  *proto.ColFixedStr
-	salt   *proto.ColFixedStr // nil where the table has none
 	input  proto.Results
+
+	offset, time, seq, kafkaTime *proto.ColInt64
+	batch, salt                  *proto.ColFixedStr // salt is nil where the table has none
+	bundle, feed                 *words             // nil where the table has none
 }
 
 // cell appends the canonical value of a row.
@@ -52,25 +60,46 @@ var orders = map[string]string{
 }
 
 func newTableReader(client *ch.Client, database, table string) (*tableReader, error) {
-	t := &tableReader{client: client, table: table, prefix: []byte("bw-row/v1\x00" + table + "\x00"), batch: &proto.ColFixedStr{Size: 16}}
-	selected := []string{"CAST(batch_id, 'FixedString(16)') AS batch"}
-	t.input = proto.Results{{Name: "batch", Data: t.batch}}
+	t := &tableReader{client: client, table: table, prefix: []byte("bw-row/v1\x00" + table + "\x00"),
+		batch: &proto.ColFixedStr{Size: 16}, time: &proto.ColInt64{}, seq: &proto.ColInt64{}}
+	var selected []string
+	add := func(name, expression string, column proto.ColResult) {
+		selected = append(selected, expression+" AS `v_"+name+"`")
+		t.input = append(t.input, proto.ResultColumn{Name: "v_" + name, Data: column})
+	}
+	add("batch_id", "CAST(batch_id, 'FixedString(16)')", t.batch)
+	add("batch_time", "toUnixTimestamp64Milli(batch_time)", t.time)
 	for _, c := range store.Columns(table) {
 		r, err := readColumn(c)
 		if err != nil {
 			return nil, fmt.Errorf("%s.%s: %w", table, c.Name, err)
 		}
-		if c.Name == "offset" {
+		switch c.Name {
+		case "offset":
 			t.offset = r.column.(*proto.ColInt64)
+		case "kafka_time":
+			t.kafkaTime = r.column.(*proto.ColInt64)
+		case "seq":
+			t.seq = r.column.(*proto.ColInt64)
+		case "feed":
+			t.feed = r.column.(*words)
 		}
-		selected = append(selected, r.expression+" AS `v_"+c.Name+"`")
+		add(c.Name, r.expression, r.column)
 		t.names, t.cells, t.widths = append(t.names, c.Name), append(t.cells, r.value), append(t.widths, r.width)
-		t.input = append(t.input, proto.ResultColumn{Name: "v_" + c.Name, Data: r.column})
 	}
-	if table == "event_rows" || table == "dead_letter_rows" {
+	switch table {
+	case "event_rows":
+		t.salt, t.bundle = &proto.ColFixedStr{Size: store.SaltSize}, newWords()
+	case "alert_rows":
+		t.bundle = newWords()
+	case "dead_letter_rows":
 		t.salt = &proto.ColFixedStr{Size: store.SaltSize}
-		selected = append(selected, "salt")
-		t.input = append(t.input, proto.ResultColumn{Name: "salt", Data: t.salt})
+	}
+	if t.salt != nil {
+		add("salt", "salt", t.salt)
+	}
+	if t.bundle != nil {
+		add("bundle", "bundle", t.bundle)
 	}
 	t.query = fmt.Sprintf("SELECT %s FROM %s.%s WHERE source = {source:String} AND topic = {topic:String} AND partition = {partition:Int32} "+
 		"AND offset BETWEEN {first:Int64} AND {last:Int64} ORDER BY %s", strings.Join(selected, ", "), database, table, orders[table])
@@ -87,12 +116,16 @@ type reading struct {
 
 func readColumn(c store.Column) (reading, error) {
 	switch {
-	case c.Type == "String" || c.Type == "LowCardinality(String)":
+	case c.Type == "String":
 		s := &proto.ColStr{}
-		return reading{"CAST(" + c.Name + ", 'String')", s, func(b []byte, i int) []byte { return appendString(b, s.RowBytes(i)) }, stringWidth}, nil
+		return reading{c.Name, s, func(b []byte, i int) []byte { return appendString(b, s.RowBytes(i)) }, stringWidth}, nil
+	case c.Type == "LowCardinality(String)":
+		w := newWords()
+		return reading{c.Name, w, func(b []byte, i int) []byte { return appendString(b, w.at(i)) }, stringWidth}, nil
 	case strings.HasPrefix(c.Type, "Array("):
-		s := proto.NewArray(&proto.ColStr{})
-		return reading{"CAST(" + c.Name + ", 'Array(String)')", s, func(b []byte, i int) []byte { return appendArray(b, s.Row(i)) }, arrayWidth}, nil
+		s := &proto.ColStr{}
+		list := proto.NewArray(s)
+		return reading{"CAST(" + c.Name + ", 'Array(String)')", list, func(b []byte, i int) []byte { return appendArray(b, list, s, i) }, arrayWidth}, nil
 	case strings.HasPrefix(c.Type, "Enum8("):
 		n := &proto.ColInt8{}
 		return reading{"CAST(" + c.Name + ", 'Int8')", n, func(b []byte, i int) []byte { return append(b, byte((*n)[i])) }, fixedWidth(1)}, nil
@@ -118,12 +151,41 @@ func readColumn(c store.Column) (reading, error) {
 	return reading{}, fmt.Errorf("no canonical form for the type %s", c.Type)
 }
 
+// words is a LowCardinality(String) column as it is sent: a dictionary and a key for each row.
+type words struct {
+	proto.ColLowCardinalityRaw
+	list *proto.ColStr
+}
+
+func newWords() *words {
+	list := &proto.ColStr{}
+	return &words{ColLowCardinalityRaw: proto.ColLowCardinalityRaw{Index: list, Key: proto.KeyUInt8}, list: list}
+}
+
+func (w *words) at(i int) []byte {
+	switch w.Key {
+	case proto.KeyUInt8:
+		i = int(w.Keys8[i])
+	case proto.KeyUInt16:
+		i = int(w.Keys16[i])
+	case proto.KeyUInt32:
+		i = int(w.Keys32[i])
+	default:
+		i = int(w.Keys64[i])
+	}
+	return w.list.RowBytes(i)
+}
+
 func appendString(b, s []byte) []byte { return append(binary.AppendUvarint(b, uint64(len(s))), s...) }
 
-func appendArray(b []byte, list []string) []byte {
-	b = binary.AppendUvarint(b, uint64(len(list)))
-	for _, s := range list {
-		b = append(binary.AppendUvarint(b, uint64(len(s))), s...)
+func appendArray(b []byte, list *proto.ColArr[string], s *proto.ColStr, i int) []byte {
+	first, end := 0, int(list.Offsets[i])
+	if i > 0 {
+		first = int(list.Offsets[i-1])
+	}
+	b = binary.AppendUvarint(b, uint64(end-first))
+	for ; first < end; first++ {
+		b = appendString(b, s.RowBytes(first))
 	}
 	return b
 }
@@ -152,9 +214,15 @@ func (t *tableReader) read(ctx context.Context, at ledger.Span, do func(*row)) e
 }
 
 func (t *tableReader) fill(r *row, i int) {
-	r.offset, r.batch = (*t.offset)[i], t.batch.Row(i)
+	r.offset, r.batch, r.time, r.kafkaTime = (*t.offset)[i], t.batch.Row(i), (*t.time)[i], (*t.kafkaTime)[i]
 	if t.salt != nil {
 		r.salt = t.salt.Row(i)
+	}
+	if t.bundle != nil {
+		r.bundle = t.bundle.at(i)
+	}
+	if t.table == "event_rows" {
+		r.feed, r.seq = t.feed.at(i), (*t.seq)[i]
 	}
 	r.canonical = append(r.canonical[:0], t.prefix...)
 	for _, value := range t.cells {
@@ -211,4 +279,61 @@ func arrayWidth(b []byte) int {
 		at += size
 	}
 	return at
+}
+
+// canonicalReader takes a canonical row apart that this program put together.
+type canonicalReader struct{ rest []byte }
+
+func (r *canonicalReader) number(width int) (n uint64) {
+	for i := range width {
+		n |= uint64(r.rest[i]) << (8 * i)
+	}
+	r.rest = r.rest[width:]
+	return n
+}
+
+func (r *canonicalReader) text() []byte {
+	n, size := binary.Uvarint(r.rest)
+	v := r.rest[size : size+int(n) : size+int(n)]
+	r.rest = r.rest[size+int(n):]
+	return v
+}
+
+func (r *canonicalReader) texts(list [][]byte) [][]byte {
+	n, size := binary.Uvarint(r.rest)
+	r.rest = r.rest[size:]
+	for range n {
+		list = append(list, r.text())
+	}
+	return list
+}
+
+// recordReader reads a record back from the canonical row of raw_rows, whose form is fixed. The record is valid until the
+// next one.
+type recordReader struct {
+	record        kafka.Record
+	names, values [][]byte
+}
+
+func (rr *recordReader) read(canonical []byte) *kafka.Record {
+	r := &canonicalReader{canonical}
+	record := &rr.record
+	record.Offset, record.Timestamp = int64(r.number(8)), int64(r.number(8))
+	record.Key, record.Value = r.text(), r.text()
+	rr.names, rr.values = r.texts(rr.names[:0]), r.texts(rr.values[:0])
+	nulls := uint32(r.number(4))
+	record.Key, record.Value = orNull(record.Key, nulls, 0), orNull(record.Value, nulls, 1)
+	record.Headers = record.Headers[:0]
+	for i := range min(len(rr.names), len(rr.values)) {
+		record.Headers = append(record.Headers, kafka.Header{Key: rr.names[i], Value: orNull(rr.values[i], nulls, 2+i)})
+	}
+	return record
+}
+
+// orNull gives back what was null on the wire, which the row keeps as one bit.
+func orNull(b []byte, nulls uint32, bit int) []byte {
+	if bit < 32 && nulls&(1<<bit) != 0 {
+		return nil
+	}
+	return b
 }

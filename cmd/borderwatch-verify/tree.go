@@ -2,7 +2,7 @@ package main
 
 import (
 	"crypto/sha256"
-	"encoding/binary"
+	"math/bits"
 
 	"golang.org/x/mod/sumdb/tlog"
 )
@@ -10,62 +10,40 @@ import (
 // hash is a hash of a Merkle tree.
 type hash = tlog.Hash
 
-// tree computes the root of RFC 6962 over leaves that arrive one by one, with the code of the Go checksum database. That
-// shares nothing with the writer's.
+// emptyRoot is the root of no leaves: the hash of nothing.
+var emptyRoot = hash(sha256.Sum256(nil))
+
+// tree computes the root of RFC 6962 over leaves that arrive one by one. It keeps one hash for each complete subtree that
+// has no neighbour yet, the largest first; the inner nodes are hashed by the code of the Go checksum database.
 type tree struct {
-	n   int64
-	all hashes
+	n     int64
+	stack []hash
 }
 
+func (t *tree) reset() { t.n, t.stack = 0, t.stack[:0] }
+
 func (t *tree) add(leaf hash) {
-	stored, err := tlog.StoredHashesForRecordHash(t.n, leaf, t.all)
-	if err != nil {
-		panic(err) // the hashes are in memory
+	for range bits.TrailingZeros64(^uint64(t.n)) {
+		last := len(t.stack) - 1
+		leaf, t.stack = tlog.NodeHash(t.stack[last], leaf), t.stack[:last]
 	}
-	t.all = append(t.all, stored...)
+	t.stack = append(t.stack, leaf)
 	t.n++
 }
 
 func (t *tree) root() hash {
 	if t.n == 0 {
-		return sha256.Sum256(nil)
+		return emptyRoot
 	}
-	root, err := tlog.TreeHash(t.n, t.all)
-	if err != nil {
-		panic(err)
+	root := t.stack[len(t.stack)-1]
+	for i := len(t.stack) - 2; i >= 0; i-- {
+		root = tlog.NodeHash(t.stack[i], root)
 	}
 	return root
 }
 
-// leafOf is the leaf of a row: its salt is hashed before it.
-func leafOf(salt, canonical []byte) hash {
-	return tlog.RecordHash(append(append(make([]byte, 0, len(salt)+len(canonical)), salt...), canonical...))
-}
-
-// canonicalReader takes a canonical row apart that this program put together.
-type canonicalReader struct{ rest []byte }
-
-func (r *canonicalReader) number(width int) (n uint64) {
-	for i := range width {
-		n |= uint64(r.rest[i]) << (8 * i)
-	}
-	r.rest = r.rest[width:]
-	return n
-}
-
-func (r *canonicalReader) text() []byte {
-	n, size := binary.Uvarint(r.rest)
-	v := r.rest[size : size+int(n) : size+int(n)]
-	r.rest = r.rest[size+int(n):]
-	return v
-}
-
-func (r *canonicalReader) texts() [][]byte {
-	n, size := binary.Uvarint(r.rest)
-	r.rest = r.rest[size:]
-	list := make([][]byte, n)
-	for i := range list {
-		list[i] = r.text()
-	}
-	return list
+// leafOf is the leaf of a row: its salt is hashed before it. buf is used again.
+func leafOf(buf, salt, canonical []byte) (leaf hash, used []byte) {
+	buf = append(append(append(buf[:0], 0), salt...), canonical...)
+	return sha256.Sum256(buf), buf
 }

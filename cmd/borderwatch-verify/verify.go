@@ -1,16 +1,19 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"os"
 	"slices"
+	"sync"
+	"time"
 
 	"github.com/ClickHouse/ch-go"
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
+	"golang.org/x/sync/errgroup"
 
 	"borderwatch/cmd/borderwatch/config"
 	"borderwatch/consumers/bundle"
@@ -22,177 +25,290 @@ import (
 
 // verification is one run over one database and one log.
 type verification struct {
-	conn    driver.Conn
-	store   *store.Store
-	readers map[string]*tableReader
-	close   func() error // of the readers' connection
-	db      string
-	feeds   []pipeline.Feed
-	limits  decode.Limits
-	report  *Report
-	bundles map[string]*bundle.Bundle
+	options  *options
+	log      *evidenceLog
+	kept     *State
+	report   *Report
+	now      func() time.Time
+	progress *progressBar
+	judging  bool // the rules are run again
+	evidence bool // findings carry theirs
+
+	opt    store.Options
+	conn   driver.Conn
+	store  *store.Store
+	db     string
+	feeds  []pipeline.Feed
+	limits decode.Limits
+	builds map[string]bool // accepted, nil where all are
+
+	chains      map[ledger.Key]*chain
+	announced   map[string]bool // bundles that have an activation leaf
+	newest      int64           // batch time of the newest batch, milliseconds
+	unreceipted map[uint64]ledger.Entry
+	early       []early
+	sequences   *sequences
+
+	mu      sync.Mutex
+	bundles map[string]*bundle.Bundle // nil for one that cannot be had
+	broken  map[string]error
 }
 
-// verify fills the report. Its error says why the check could not be completed.
-func verify(ctx context.Context, cfg config.Config, ledgerDir, keyFile string, report *Report) error {
-	entries, err := readLog(ledgerDir, keyFile, report)
-	if err != nil || len(report.Findings) > 0 {
-		return err
+// early is what the database has and the checkpoint does not reach yet.
+type early struct {
+	span ledger.Span
+	what string
+	size int64 // of the log that would reach it, 0 where only its offsets tell
+}
+
+func newVerification(o *options, cfg config.Config, report *Report) (*verification, error) {
+	trust, err := openTrust(o.key, o.witness, o.quorum, o.maxCosignatureAge)
+	if err != nil {
+		return nil, err
 	}
-	v := &verification{db: cfg.ClickHouse.Database, report: report, bundles: map[string]*bundle.Bundle{},
+	files, err := openFiles(o.ledger)
+	if err != nil {
+		return nil, err
+	}
+	v := &verification{options: o, report: report, now: time.Now, progress: &progressBar{}, evidence: o.evidence != "",
+		db: cfg.ClickHouse.Database, chains: map[ledger.Key]*chain{}, announced: map[string]bool{}, unreceipted: map[uint64]ledger.Entry{},
+		bundles: map[string]*bundle.Bundle{}, broken: map[string]error{},
 		limits: decode.Limits{MaxBytes: int(cfg.Limits.MessageBytes), MaxDepth: cfg.Limits.Depth}}
+	v.log = &evidenceLog{files: files, trust: trust, report: report}
 	for _, f := range cfg.Sources() {
 		v.feeds = append(v.feeds, pipeline.Feed{Name: f.Name, Adapter: f.Adapter, Scope: f.IdentityScope, Topic: f.Topic,
 			HeaderKey: f.Header.Key, HeaderValue: f.Header.Value})
 	}
-	if err := v.connect(ctx, cfg.ClickHouse); err != nil {
-		return err
+	if v.kept, err = readState(o.state); err != nil {
+		return nil, err
 	}
-	defer v.conn.Close()
-	defer v.store.Close()
-	defer v.close()
-	partitions := v.contiguous(entries)
-	report.Partitions = len(partitions)
-	if err := v.receiptsWithoutLeaf(ctx, partitions); err != nil {
-		return err
+	if v.builds, err = readBuilds(o.builds); err != nil {
+		return nil, err
 	}
-	for _, key := range sortedKeys(partitions) {
-		if err := v.partition(ctx, partitions[key]); err != nil {
-			return fmt.Errorf("%s: %w", key, err)
-		}
+	if o.whole || o.command == "alert" || o.command == "export" {
+		v.kept.Done = Progress{}
 	}
-	return nil
+	v.opt, err = storeOptions(cfg.ClickHouse)
+	return v, err
 }
 
-func (v *verification) connect(ctx context.Context, c config.ClickHouse) (err error) {
-	o := store.Options{Hosts: c.Hosts, Database: c.Database, User: c.Username, Password: c.Password.Reveal(), Replicated: c.Cluster != ""}
-	if c.TLS.Enabled {
-		o.TLS = &tls.Config{ServerName: c.TLS.ServerName, MinVersion: tls.VersionTLS12}
-		if c.TLS.CAFile != "" {
-			pem, err := os.ReadFile(c.TLS.CAFile)
-			if err != nil {
-				return err
-			}
-			o.TLS.RootCAs = x509.NewCertPool()
-			o.TLS.RootCAs.AppendCertsFromPEM(pem)
-		}
+func storeOptions(c config.ClickHouse) (store.Options, error) {
+	o := store.Options{Hosts: c.Hosts, Database: c.Database, User: c.Username, Password: c.Password.Reveal(), Replicated: c.Cluster != "", QueryTimeout: 10 * time.Minute}
+	if !c.TLS.Enabled {
+		return o, nil
 	}
-	if v.conn, err = store.Dial(o); err != nil {
-		return err
+	o.TLS = &tls.Config{ServerName: c.TLS.ServerName, MinVersion: tls.VersionTLS12}
+	if c.TLS.CAFile == "" {
+		return o, nil
 	}
-	if v.store, err = store.New(o); err != nil {
-		return err
-	}
-	return v.openReaders(ctx, o)
-}
-
-// openReaders gives every table a connection: they are read one after the other, and a connection serves one query.
-func (v *verification) openReaders(ctx context.Context, o store.Options) error {
-	client, err := ch.Dial(ctx, ch.Options{Address: o.Hosts[0], User: o.User, Password: o.Password, TLS: o.TLS, ClientName: "borderwatch-verify",
-		Compression: ch.CompressionLZ4})
+	pem, err := os.ReadFile(c.TLS.CAFile)
 	if err != nil {
+		return o, err
+	}
+	o.TLS.RootCAs = x509.NewCertPool()
+	if !o.TLS.RootCAs.AppendCertsFromPEM(pem) {
+		return o, fmt.Errorf("%s has no certificate", c.TLS.CAFile)
+	}
+	return o, nil
+}
+
+// openLog checks the log. Where it is not good nothing else counts.
+func (v *verification) openLog(ctx context.Context) (good bool, err error) {
+	good, err = v.log.open(ctx, v.kept)
+	if v.log.head != nil {
+		v.report.Checkpoint, v.report.LogSize = string(v.log.head.text), v.log.head.size
+	}
+	if err != nil || !good {
+		return false, err
+	}
+	v.log.trust.witnessed(v.log.head, v.now(), v.report)
+	if v.kept.Size == 0 && v.options.state != "" {
+		v.report.limit("This is the first checkpoint that you keep: that the log was not replaced before it cannot be shown.")
+	}
+	if v.options.state == "" {
+		v.report.limit("No state is kept (--state): a log that is rolled back or written anew between runs goes unseen.")
+	}
+	v.resume(&v.kept.Done)
+	v.follow(v.log.leaves)
+	v.report.From, v.report.Partitions = v.log.from, len(v.chains)
+	return true, nil
+}
+
+// resume takes up where an earlier run has ended.
+func (v *verification) resume(p *Progress) {
+	for i := range p.Chains {
+		c := p.Chains[i].chain()
+		v.chains[c.key] = c
+	}
+	for _, b := range p.Bundles {
+		v.announced[b] = true
+	}
+	v.report.Builds = slices.Clone(p.Builds)
+	v.sequences = newSequences(p.Feeds)
+	if p.Size > 0 {
+		v.report.limit("Leaves 0 to %d and their rows were checked by an earlier run; --whole checks them again.", p.Size-1)
+	}
+}
+
+func (v *verification) connect(ctx context.Context) (err error) {
+	if v.conn, err = store.Dial(v.opt); err != nil {
 		return err
 	}
-	v.close = client.Close
-	v.readers = map[string]*tableReader{}
-	for _, table := range tables {
-		if v.readers[table], err = newTableReader(client, v.db, table); err != nil {
+	if v.store, err = store.New(v.opt); err != nil {
+		return errors.Join(err, v.conn.Close())
+	}
+	return v.conn.Ping(ctx)
+}
+
+func (v *verification) close() error {
+	if v.conn == nil {
+		return nil
+	}
+	return errors.Join(v.conn.Close(), v.store.Close())
+}
+
+func (v *verification) dial(ctx context.Context) (*ch.Client, error) {
+	return ch.Dial(ctx, ch.Options{Address: v.opt.Hosts[0], User: v.opt.User, Password: v.opt.Password, TLS: v.opt.TLS, ClientName: "borderwatch-verify",
+		Compression: ch.CompressionLZ4})
+}
+
+// database checks everything that is stored: all of it, or the rows alone, or what judging comes to.
+func (v *verification) database(ctx context.Context) error {
+	if err := v.connect(ctx); err != nil {
+		return err
+	}
+	steps := []func(context.Context) error{
+		v.schema,
+		func(ctx context.Context) error { return v.receipts(ctx, v.log.from) },
+		func(ctx context.Context) error { return v.activations(ctx, v.log.from) },
+		func(ctx context.Context) error { return v.notices(ctx, v.log.from) },
+		v.census, v.rows, v.views,
+	}
+	if v.options.command == "alerts" {
+		steps = []func(context.Context) error{steps[1], v.rows}
+	}
+	for _, step := range steps {
+		if err := step(ctx); err != nil {
 			return err
 		}
 	}
-	return nil
-}
-
-// contiguous sorts the leaves by partition and finds holes, overlaps and wrong predecessors.
-func (v *verification) contiguous(entries []ledger.Entry) map[ledger.Key][]ledger.Entry {
-	partitions := map[ledger.Key][]ledger.Entry{}
-	for _, entry := range entries {
-		ranged, ok := entry.Leaf.(ledger.Ranged)
-		if !ok {
-			continue
-		}
-		span := ranged.Span()
-		if before := partitions[span.Key]; len(before) > 0 {
-			last := before[len(before)-1]
-			if end := last.Leaf.(ledger.Ranged).Span().Last; span.First != end+1 || span.Prev != int64(last.Index) {
-				v.report.find("range", place(span), "it follows index %d, but the leaf before it is index %d and ends at %d", span.Prev, last.Index, end)
-			}
-		} else if span.Prev != -1 {
-			v.report.find("range", place(span), "the first leaf of the partition says that it follows index %d", span.Prev)
-		}
-		partitions[span.Key] = append(partitions[span.Key], entry)
-	}
-	return partitions
-}
-
-// receiptsWithoutLeaf finds batches in the database that the log does not know. Receipts newer than the checkpoint are
-// left to the next run.
-func (v *verification) receiptsWithoutLeaf(ctx context.Context, partitions map[ledger.Key][]ledger.Entry) error {
-	var receipts []struct {
-		Source    string `ch:"source"`
-		Topic     string `ch:"topic"`
-		Partition int32  `ch:"partition"`
-		First     int64  `ch:"first_offset"`
-		Last      int64  `ch:"last_offset"`
-		Index     uint64 `ch:"ledger_index"`
-	}
-	query := "SELECT source, topic, partition, first_offset, last_offset, ledger_index FROM " + v.db + ".receipts ORDER BY ALL"
-	if err := v.conn.Select(ctx, &receipts, query); err != nil {
+	if err := v.settle(ctx); err != nil {
 		return err
 	}
-	for _, r := range receipts {
-		if r.Index >= v.report.LogSize {
-			continue
-		}
-		key := ledger.Key{Source: r.Source, Topic: r.Topic, Partition: r.Partition}
-		known := slices.ContainsFunc(partitions[key], func(e ledger.Entry) bool {
-			span := e.Leaf.(ledger.Ranged).Span()
-			return e.Index == r.Index && span.First == r.First && span.Last == r.Last
-		})
-		if !known {
-			v.report.find("receipt_without_leaf", place(ledger.Span{Key: key, First: r.First, Last: r.Last}), "the log's index %d records no such batch", r.Index)
-		}
-	}
+	v.sequences.tell(v.report, v.newest, v.options, v.now())
 	return nil
 }
 
-// partition checks every leaf of one partition against what is stored.
-func (v *verification) partition(ctx context.Context, leaves []ledger.Entry) error {
-	for _, entry := range leaves {
-		switch leaf := entry.Leaf.(type) {
-		case ledger.Gap:
-			v.report.Gaps++
-		case ledger.Batch:
-			v.report.Batches++
-			if err := v.batch(ctx, leaf); err != nil {
+// rows checks all batches of this run, several stretches at once.
+func (v *verification) rows(ctx context.Context) error {
+	work := make(chan *stretch)
+	g, ctx := errgroup.WithContext(ctx)
+	for range max(v.options.workers, 1) {
+		g.Go(func() error {
+			c, err := v.newChecker(ctx)
+			if err != nil {
 				return err
 			}
-		}
+			defer c.client.Close()
+			for s := range work {
+				if err := c.check(ctx, s); err != nil {
+					return err
+				}
+				v.advance(s)
+			}
+			return nil
+		})
 	}
-	return nil
+	g.Go(func() error {
+		defer close(work)
+		for _, s := range v.stretches() {
+			select {
+			case work <- s:
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		}
+		return nil
+	})
+	return g.Wait()
 }
 
-// bundle fetches a bundle from the database and checks it against its digest.
+func (v *verification) advance(s *stretch) {
+	v.report.mu.Lock()
+	defer v.report.mu.Unlock()
+	span := s.span()
+	v.progress.add(span.Last - span.First + 1)
+}
+
+// stretches cuts the batches that are stored into pieces of about the same size.
+func (v *verification) stretches() (out []*stretch) {
+	for _, c := range v.sortedChains() {
+		var s *stretch
+		var size int64
+		for _, e := range c.leaves {
+			leaf, ok := e.Leaf.(ledger.Batch)
+			if !ok || !v.receipted(e.Index) {
+				s = nil
+				continue
+			}
+			if s == nil || size+leaf.Events+leaf.Quarantined > stretchRows {
+				s, size = &stretch{}, 0
+				out = append(out, s)
+			}
+			s.leaves = append(s.leaves, e)
+			size += leaf.Events + leaf.Quarantined
+			v.progress.total += leaf.Last - leaf.First + 1
+		}
+	}
+	return out
+}
+
+func (v *verification) receipted(index uint64) bool {
+	_, missing := v.unreceipted[index]
+	return !missing
+}
+
+func (v *verification) leafAt(index uint64) (ledger.Entry, bool) {
+	at, ok := slices.BinarySearchFunc(v.log.leaves, index, func(e ledger.Entry, i uint64) int { return int(int64(e.Index) - int64(i)) })
+	if !ok {
+		return ledger.Entry{}, false
+	}
+	return v.log.leaves[at], true
+}
+
+// bundle fetches a bundle from the database, once, and checks it against its digest.
 func (v *verification) bundle(ctx context.Context, digest string) (*bundle.Bundle, error) {
-	if b := v.bundles[digest]; b != nil {
-		return b, nil
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if b, ok := v.bundles[digest]; ok {
+		return b, v.broken[digest]
 	}
 	b, err := bundle.Fetch(ctx, v.store, digest)
-	if err == nil {
-		v.bundles[digest] = b
-	}
+	v.bundles[digest], v.broken[digest] = b, err
 	return b, err
 }
 
-func place(s ledger.Span) string { return fmt.Sprintf("%s offsets %d to %d", s.Key, s.First, s.Last) }
+// fetched is the bundle of a digest that bundle was asked for, nil where it cannot be had.
+func (v *verification) fetched(digest string) *bundle.Bundle {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.bundles[digest]
+}
 
-func sortedKeys(partitions map[ledger.Key][]ledger.Entry) []ledger.Key {
-	keys := make([]ledger.Key, 0, len(partitions))
-	for key := range partitions {
-		keys = append(keys, key)
+// keep stores the partner's state: a checkpoint that continues the one before always, the progress where nothing was found or
+// the partner has said that he knows.
+func (v *verification) keep() error {
+	v.kept.keep(v.log.head)
+	if len(v.report.Findings) == 0 || v.options.accept {
+		p := &v.kept.Done
+		if err := p.advance(&v.log.tree); err != nil {
+			return err
+		}
+		p.Chains = p.Chains[:0]
+		for _, c := range v.sortedChains() {
+			p.Chains = append(p.Chains, c.state())
+		}
+		p.Bundles, p.Builds, p.Feeds = sortedKeys(v.announced), v.report.Builds, v.sequences.state()
 	}
-	slices.SortFunc(keys, func(a, b ledger.Key) int {
-		return cmp.Or(cmp.Compare(a.Source, b.Source), cmp.Compare(a.Topic, b.Topic), cmp.Compare(a.Partition, b.Partition))
-	})
-	return keys
+	return v.kept.save(v.options.state)
 }

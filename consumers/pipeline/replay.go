@@ -10,8 +10,6 @@ import (
 	"borderwatch/consumers/kafka"
 	"borderwatch/consumers/ledger"
 	"borderwatch/consumers/store"
-	"borderwatch/schemas/access"
-	"borderwatch/schemas/alert"
 )
 
 // Replay judges the records of recorded batches again, by the very code that judged them, for those who check what is
@@ -26,7 +24,8 @@ type Replay struct {
 type Replayed struct{ Events, Quarantined, Alerts int64 }
 
 // NewReplay returns a replay of one partition's records, which are read by the feeds of its topic. row, where given, is
-// called with the canonical form of every row that a record comes to (schemas/README.md), valid until it returns.
+// called with the canonical form of every event, alert and dead letter that a record comes to (schemas/README.md), valid
+// until it returns.
 func NewReplay(feeds []Feed, limits decode.Limits, key ledger.Key, row func(table string, canonical []byte)) (*Replay, error) {
 	table, err := openFeeds(feeds, key.Topic, limits)
 	if err != nil {
@@ -34,7 +33,7 @@ func NewReplay(feeds []Feed, limits decode.Limits, key ledger.Key, row func(tabl
 	}
 	metrics := NewMetrics(prometheus.NewRegistry()).partition(key.Topic, key.Partition)
 	block := store.NewBlock()
-	block.OnRow(row)
+	block.Compare(row)
 	return &Replay{key: key, judge: &judge{feeds: table, metrics: metrics}, batch: &batch{block: block}}, nil
 }
 
@@ -44,17 +43,8 @@ func (r *Replay) Begin(leaf ledger.Batch, b *bundle.Bundle) {
 	r.judge.pin(b)
 }
 
-// Add judges the next record of the batch. It returns the verdict and the content digest of the event, nil where the
-// record is a dead letter; both are valid until the next call.
-func (r *Replay) Add(record *kafka.Record) (*alert.Verdict, access.Digest) {
-	before := r.batch.counts.events
-	r.judge.one(r.batch, record)
-	if r.batch.counts.events == before {
-		return nil, access.Digest{}
-	}
-	content, _ := r.judge.event.ContentDigest(nil)
-	return &r.judge.verdict, content
-}
+// Add judges the next record of the batch.
+func (r *Replay) Add(record *kafka.Record) { r.judge.one(r.batch, record) }
 
 // End returns what the batch came to.
 func (r *Replay) End() Replayed {

@@ -84,6 +84,9 @@ func (b *Block) AppendEvent(ev *access.Event, content access.Digest, v *alert.Ve
 // AppendRaw appends the bytes of a record. nil and empty are kept apart for key, value and the values of the first 30
 // headers.
 func (b *Block) AppendRaw(offset int64, timestamp access.Millis, key, value []byte, headers []Header) {
+	if b.leaves.compared {
+		return
+	}
 	b.raw.header.row(offset, timestamp)
 	b.raw.record.add(key, value, headers)
 	b.leaves.add(&b.leaves.records, b.batch.Salts.at(offset), &b.raw.table)
