@@ -26,7 +26,7 @@ type Check struct {
 func Checks() []Check {
 	return []Check{
 		borderHole, exceptionApproval, exceptionEnding, exceptionIdle, exceptionOverlap, exceptionTerm, exceptionUntested, exceptionWide,
-		formPolicy, groupChecked, groupEEA, groupEnded, groupSource, kindCondition, literalUnknown, neverHolds, noActiveRule, notOnSets,
+		formPolicy, groupChecked, groupEEA, groupEnded, groupSource, kindCondition, lawCitation, literalUnknown, neverHolds, noActiveRule, notOnSets,
 		ruleExplained, ruleImplied, ruleUntested, transferImporter, unquotedText, usException, usForm, usThreshold,
 	}
 }

@@ -1,7 +1,6 @@
 package lint
 
 import (
-	"regexp"
 	"slices"
 
 	"borderwatch/rules/policy"
@@ -15,15 +14,12 @@ var transferImporter = Check{
 		"where somebody is rests on Art. 32 and on policy, and should say so.",
 	run: func(p *pass) {
 		for _, r := range p.set.Rules {
-			if slices.ContainsFunc(r.Law, chapterFive.MatchString) {
+			if slices.ContainsFunc(r.Law, func(law string) bool { return readCitation(law).chapterFive }) {
 				p.importer(r)
 			}
 		}
 	},
 }
-
-// chapterFive matches GDPR Articles 44 to 50 and the chapter's name.
-var chapterFive = regexp.MustCompile(`(?i)GDPR.*\bArt(\.|icles?)? ?(4[4-9]|50)\b|GDPR.*\bchapter (V|5)\b`)
 
 func (p *pass) importer(r *policy.Rule) {
 	var destination, employer, entities bool

@@ -1,7 +1,7 @@
 package lint
 
 import (
-	"strings"
+	"slices"
 
 	"borderwatch/rules/policy"
 	"borderwatch/schemas/access"
@@ -26,10 +26,5 @@ var usForm = Check{
 }
 
 func under28CFR202(r *policy.Rule) bool {
-	for _, law := range r.Law {
-		if strings.Contains(law, "28 CFR 202") || strings.Contains(law, "28 CFR Part 202") {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(r.Law, func(law string) bool { return readCitation(law).dataSecurity })
 }
