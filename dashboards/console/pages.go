@@ -85,15 +85,8 @@ func (c *Console) home(w http.ResponseWriter, r *http.Request, me *auth.Identity
 // casesData is the list with its counts.
 type casesData struct {
 	service.CaseList
-	BySeverity []tally
-	States     []string
-	Ranges     []string
-}
-
-// tally is a number with a word.
-type tally struct {
-	Word string
-	N    int
+	States []string
+	Ranges []string
 }
 
 var ranges = []string{"1h", "24h", "7d", "30d", "90d"}
@@ -108,15 +101,6 @@ func (c *Console) casesPage(w http.ResponseWriter, r *http.Request, me *auth.Ide
 		return err
 	}
 	data := casesData{CaseList: list, Ranges: ranges, States: []string{"", "open", "taken", "waiting", "acknowledged", "closed", "all"}}
-	for _, word := range []string{"critical", "high", "medium", "low", "info"} {
-		n := 0
-		for i := range list.Cases {
-			if list.Cases[i].Severity == word {
-				n++
-			}
-		}
-		data.BySeverity = append(data.BySeverity, tally{word, n})
-	}
 	c.show(w, r, "cases", http.StatusOK, &view{Title: "Cases", Page: "cases", Me: me, Data: &data})
 	return nil
 }
@@ -173,7 +157,9 @@ func (c *Console) doStep(r *http.Request, me *auth.Identity, id, step string) er
 	case "confirm":
 		return s.Confirm(ctx, p, id)
 	case "close":
-		return s.Close(ctx, p, id, r.PostFormValue("reason"))
+		// A form without the field, or with another's, closes what is there.
+		looked, _ := time.Parse(time.RFC3339Nano, r.PostFormValue("looked"))
+		return s.Close(ctx, p, id, r.PostFormValue("reason"), looked)
 	case "reopen":
 		return s.Reopen(ctx, p, id, r.PostFormValue("reason"))
 	case "acknowledge":

@@ -42,17 +42,18 @@ func parsePages(files fs.FS, now func() time.Time) (pages, error) {
 
 func functions(now func() time.Time) template.FuncMap {
 	return template.FuncMap{
-		"when":  func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05") },
-		"iso":   func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
-		"ago":   func(t time.Time) string { return ago(now().Sub(t)) },
-		"hours": func(t time.Time) string { return fmt.Sprintf("%d h", int(t.Sub(now()).Hours())) },
-		"known": func(s string) string { return strings.TrimPrefix(s, "unknown") },
-		"past":  func(t time.Time) bool { return now().After(t) },
-		"words": func(s string) string { return strings.ReplaceAll(s, "_", " ") },
-		"place": place,
-		"short": func(s string) string { return s[:min(len(s), 12)] },
-		"count": count,
-		"entry": newEntry,
+		"when":    func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05") },
+		"iso":     func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
+		"exactly": func(t time.Time) string { return t.UTC().Format(time.RFC3339Nano) },
+		"ago":     func(t time.Time) string { return ago(now().Sub(t)) },
+		"hours":   func(t time.Time) string { return fmt.Sprintf("%d h", int(t.Sub(now()).Hours())) },
+		"known":   func(s string) string { return strings.TrimPrefix(s, "unknown") },
+		"past":    func(t time.Time) bool { return now().After(t) },
+		"words":   func(s string) string { return strings.ReplaceAll(s, "_", " ") },
+		"place":   place,
+		"short":   func(s string) string { return s[:min(len(s), 12)] },
+		"count":   count,
+		"entry":   newEntry,
 	}
 }
 

@@ -35,6 +35,11 @@ type textBody struct {
 	Text string `json:"text"`
 }
 
+type closeBody struct {
+	Reason string    `json:"reason"`
+	Looked time.Time `json:"looked,omitzero"` // arrived of the case as you saw it; an alert found later opens it again
+}
+
 type reasonBody struct {
 	Reason string `json:"reason"`
 }
@@ -89,8 +94,8 @@ func (c *Console) caseRoutes() []route {
 		{"POST", one + "/confirm", service.ConfirmCase, "Confirm what another person acknowledged", nil, nil, nil, func(r *call) (any, error) {
 			return nil, s.Confirm(r.Context(), r.id.Person, r.PathValue("id"))
 		}},
-		{"POST", one + "/close", service.CloseCase, "Close a case; the next alert opens it again", nil, reasonBody{}, nil, withBody(func(r *call, b reasonBody) error {
-			return s.Close(r.Context(), r.id.Person, r.PathValue("id"), b.Reason)
+		{"POST", one + "/close", service.CloseCase, "Close a case; the next alert opens it again", nil, closeBody{}, nil, withBody(func(r *call, b closeBody) error {
+			return s.Close(r.Context(), r.id.Person, r.PathValue("id"), b.Reason, b.Looked)
 		})},
 		{"POST", one + "/reopen", service.ReopenCase, "Take up a quiet case again", nil, reasonBody{}, nil, withBody(func(r *call, b reasonBody) error {
 			return s.Reopen(r.Context(), r.id.Person, r.PathValue("id"), b.Reason)

@@ -37,10 +37,17 @@ type CaseQuery struct {
 
 // CaseList is a bounded list of cases.
 type CaseList struct {
-	Cases  []Case `json:"cases"`
-	Found  int    `json:"found"`  // that match, of those looked at
-	More   bool   `json:"more"`   // some that match are not listed
-	Capped bool   `json:"capped"` // more cases exist in this time than were looked at: choose a shorter one or a filter
+	Cases  []Case  `json:"cases"`
+	Graded []Tally `json:"by_severity"` // of all that match, the gravest first
+	Found  int     `json:"found"`       // that match, of those looked at
+	More   bool    `json:"more"`        // some that match are not listed
+	Capped bool    `json:"capped"`      // more cases exist in this time than were looked at: choose a shorter one or a filter
+}
+
+// Tally is a number of cases with a severity.
+type Tally struct {
+	Severity string `json:"severity"`
+	Cases    int    `json:"cases"`
 }
 
 // Cases lists cases, the gravest and then the latest first.
@@ -58,14 +65,19 @@ func (s *Service) Cases(ctx context.Context, p Person, q CaseQuery) (CaseList, e
 	if err != nil {
 		return CaseList{}, err
 	}
+	counts := map[string]int{}
 	for i := range cases {
 		if !q.wants(&cases[i], p) {
 			continue
 		}
 		list.Found++
+		counts[cases[i].Severity]++
 		if len(list.Cases) < MaxListed {
 			list.Cases = append(list.Cases, cases[i])
 		}
+	}
+	for _, severity := range slices.Backward(severities[1:]) {
+		list.Graded = append(list.Graded, Tally{severity, counts[severity]})
 	}
 	list.More = list.Found > len(list.Cases)
 	return list, nil
@@ -196,12 +208,13 @@ func (s *Service) Comment(ctx context.Context, p Person, id, text string) error 
 	return s.step(ctx, p, CommentCase, id, Detail{Text: text}, nil)
 }
 
-// Close ends the work on a case, with a reason. The next alert opens it again.
-func (s *Service) Close(ctx context.Context, p Person, id, reason string) error {
+// Close ends the work on a case, with a reason. An alert that was found later than the person looked opens it again; looked is
+// when the latest alert was found that the person saw, zero for all that are there.
+func (s *Service) Close(ctx context.Context, p Person, id, reason string, looked time.Time) error {
 	if err := checkText("reason", reason); err != nil {
 		return err
 	}
-	return s.step(ctx, p, CloseCase, id, Detail{Text: reason}, func(c *Case) error {
+	return s.step(ctx, p, CloseCase, id, Detail{Text: reason, Seen: looked}, func(c *Case) error {
 		if c.State == Closed {
 			return fmt.Errorf("%w: it is closed", ErrConflict)
 		}
@@ -260,7 +273,7 @@ func (s *Service) Acknowledge(ctx context.Context, p Person, id string, a Acknow
 	}
 	return s.keep(ctx, p, AcknowledgeCase, id, Detail{
 		Text: a.Reason, Ticket: a.Ticket, Until: a.Until.UTC().Truncate(time.Second),
-		Severity: c.Severity, Rate: c.Day, Datasets: c.Datasets, Classes: c.Classes,
+		Seen: c.Arrived, Severity: c.Severity, Rate: c.Day, Datasets: c.Datasets, Classes: c.Classes,
 	})
 }
 
@@ -290,6 +303,10 @@ func (s *Service) step(ctx context.Context, p Person, op Operation, id string, d
 		if err := allowed(&c); err != nil {
 			return err
 		}
+	}
+	// Times at which alerts were found are the store's: what opens a case again does not depend on this machine's clock.
+	if (op == CloseCase || op == ConfirmCase) && (d.Seen.IsZero() || d.Seen.After(c.Arrived)) {
+		d.Seen = c.Arrived
 	}
 	return s.keep(ctx, p, op, id, d)
 }

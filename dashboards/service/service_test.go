@@ -63,7 +63,7 @@ func TestWorkOnACase(t *testing.T) {
 	if err := s.Take(ctx, anna, id); !errors.Is(err, service.ErrConflict) {
 		t.Errorf("taken twice: %v", err)
 	}
-	must(t, s.Close(ctx, anna, id, "a test account"))
+	must(t, s.Close(ctx, anna, id, "a test account", time.Time{}))
 	if c := one(t, s, id); c.State != service.Closed {
 		t.Errorf("closed: %s", c.State)
 	}
@@ -160,6 +160,24 @@ func TestAcknowledgedSpeaksAgain(t *testing.T) {
 	}
 }
 
+// TestCloseWhatWasSeen: an alert that came while a person wrote the reason opens the case again.
+func TestCloseWhatWasSeen(t *testing.T) {
+	s, m := open(t)
+	looked := one(t, s, servicetest.ID(1)).Arrived
+	m.Pass(time.Minute)
+	m.Add(casework.Alert{})
+	m.Pass(time.Minute)
+	must(t, s.Close(t.Context(), anna, servicetest.ID(1), "done", looked))
+	if c := one(t, s, servicetest.ID(1)); c.State != service.Open || !strings.Contains(c.Again, "new alerts: 1") {
+		t.Errorf("%s, %q", c.State, c.Again)
+	}
+	must(t, s.Close(t.Context(), anna, servicetest.ID(1), "done", noon.Add(time.Hour))) // a clock that is ahead
+	m.Add(casework.Alert{})
+	if c := one(t, s, servicetest.ID(1)); c.State != service.Open {
+		t.Errorf("closed into the future: %s", c.State)
+	}
+}
+
 // TestReopen takes a quiet case up by hand.
 func TestReopen(t *testing.T) {
 	s, _ := open(t)
@@ -167,8 +185,8 @@ func TestReopen(t *testing.T) {
 	if err := s.Reopen(ctx, anna, id, "r"); !errors.Is(err, service.ErrConflict) {
 		t.Errorf("an open case: %v", err)
 	}
-	must(t, s.Close(ctx, anna, id, "done"))
-	if err := s.Close(ctx, anna, id, "done"); !errors.Is(err, service.ErrConflict) {
+	must(t, s.Close(ctx, anna, id, "done", time.Time{}))
+	if err := s.Close(ctx, anna, id, "done", time.Time{}); !errors.Is(err, service.ErrConflict) {
 		t.Errorf("closed twice: %v", err)
 	}
 	must(t, s.Reopen(ctx, anna, id, "not done"))
@@ -182,7 +200,7 @@ func TestLists(t *testing.T) {
 	s, m := open(t)
 	m.Add(casework.Alert{CaseID: servicetest.ID(2), ActorID: "u-2"})
 	m.Add(casework.Alert{CaseID: servicetest.ID(3), Shadow: true})
-	must(t, s.Close(t.Context(), anna, servicetest.ID(1), "done"))
+	must(t, s.Close(t.Context(), anna, servicetest.ID(1), "done", time.Time{}))
 	must(t, s.Take(t.Context(), bert, servicetest.ID(2)))
 	for _, test := range []struct {
 		query service.CaseQuery
@@ -221,7 +239,7 @@ func TestListsAreSharedForASecond(t *testing.T) {
 	if n := count(service.CaseQuery{Actor: "u-2"}); n != 1 {
 		t.Errorf("another question: %d cases", n)
 	}
-	must(t, s.Close(t.Context(), anna, servicetest.ID(1), "done"))
+	must(t, s.Close(t.Context(), anna, servicetest.ID(1), "done", time.Time{}))
 	if n := count(service.CaseQuery{}); n != 0 {
 		t.Errorf("what was done does not show at once: %d cases", n)
 	}
@@ -234,7 +252,7 @@ func TestListsAreSharedForASecond(t *testing.T) {
 // TestRefusalsAreRecorded, without a leaf: whoever may not do something cannot make the log grow.
 func TestRefusalsAreRecorded(t *testing.T) {
 	s, m := open(t)
-	if err := s.Close(t.Context(), guest, servicetest.ID(1), "r"); !errors.Is(err, service.ErrForbidden) {
+	if err := s.Close(t.Context(), guest, servicetest.ID(1), "r", time.Time{}); !errors.Is(err, service.ErrForbidden) {
 		t.Fatalf("a viewer closes: %v", err)
 	}
 	done := m.Done()

@@ -41,9 +41,10 @@ type Step struct {
 	Leaf   int64     `json:"ledger_index"` // -1 without a leaf
 }
 
-// Detail is what belongs to a step. The last four say what an acknowledgement was given for.
+// Detail is what belongs to a step. Severity and what follows say what an acknowledgement was given for.
 type Detail struct {
 	Text     string    `json:"text,omitempty"` // comment or reason
+	Seen     time.Time `json:"seen,omitzero"`  // when the latest alert was found that the step is about; what comes after opens the case again
 	Ticket   string    `json:"ticket,omitempty"`
 	Until    time.Time `json:"until,omitzero"`
 	Severity string    `json:"severity,omitempty"`
@@ -107,16 +108,24 @@ func (c *Case) apply(step Step) bool {
 		c.acknowledge(step)
 	case ConfirmCase:
 		if c.State == Waiting && step.Who != c.acknowledgement.Who {
-			c.State, c.quietSince = Acknowledged, step.Time
+			c.State, c.quietSince = Acknowledged, step.about()
 		}
 	case CloseCase:
-		c.State, c.quietSince, c.QuietTill = Closed, step.Time, time.Time{}
+		c.State, c.quietSince, c.QuietTill = Closed, step.about(), time.Time{}
 	case ReopenCase:
 		c.wakeUp("")
 	default:
 		return false
 	}
 	return true
+}
+
+// about is the time up to which a step speaks of alerts.
+func (s *Step) about() time.Time {
+	if s.Detail.Seen.IsZero() {
+		return s.Time
+	}
+	return s.Detail.Seen
 }
 
 // seen is the step that is recorded when a person opens a case for the first time.
@@ -134,7 +143,7 @@ func (c *Case) acknowledge(step Step) {
 		c.State = Waiting
 		return
 	}
-	c.State, c.quietSince = Acknowledged, step.Time
+	c.State, c.quietSince = Acknowledged, step.about()
 }
 
 func (c *Case) wakeUp(why string) {
@@ -150,7 +159,7 @@ func (c *Case) wake(g casework.Growth, now time.Time) {
 	switch c.State {
 	case Closed:
 		if g.Alerts > 0 {
-			c.wakeUp(fmt.Sprintf("went on after it was closed: %d new alerts", g.Alerts))
+			c.wakeUp(fmt.Sprintf("went on after it was closed, new alerts: %d", g.Alerts))
 		}
 	case Acknowledged:
 		if why := c.speaks(g, now); why != "" {
