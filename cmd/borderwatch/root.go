@@ -32,7 +32,7 @@ verify.`,
 		return usageError{fmt.Errorf("%w; see %s --help", err, cmd.CommandPath())}
 	})
 	root.CompletionOptions.HiddenDefaultCmd = true
-	root.AddCommand(newUp(), newBench(), newIngest(), newLedger(), newConsole(), newMigrate(), newCoverage(), newDeadLetters(), newRedrive(), newErase(), newRules(), newGenerate(), newHealth(), newVersion())
+	root.AddCommand(newUp(), newBench(), newIngest(), newLedger(), newConsole(), newMigrate(), newCoverage(), newDeadLetters(), newRedrive(), newErase(), newExpire(), newRules(), newGenerate(), newHealth(), newVersion())
 	return root
 }
 
