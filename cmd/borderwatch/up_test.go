@@ -271,3 +271,14 @@ func needUp(t *testing.T) {
 		embeddedtest.Unavailable(t, "the location database", err)
 	}
 }
+
+// TestUpWitness looks for the witness's signature on the checkpoint that up publishes, and on its last one.
+func TestUpWitness(t *testing.T) {
+	needUp(t)
+	f := upFlags{dir: embeddedtest.Dir(t), json: true, rate: 100, seed: 5, witness: true}
+	upUntil(t, f, 1, nil)
+	checkpoint, err := os.ReadFile(filepath.Join(f.dir, "ledger", "tlog", "checkpoint"))
+	if err != nil || !strings.Contains(string(checkpoint), "\n— partner.example/witness ") {
+		t.Errorf("not cosigned: %v\n%s", err, checkpoint)
+	}
+}

@@ -24,7 +24,7 @@ func TestPartnerVerifies(t *testing.T) {
 	if out, err := exec.Command("go", "build", "-o", program, "../borderwatch-verify").CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	f := upFlags{dir: embeddedtest.Dir(t), json: true, rate: 300, seed: 3, witness: true}
+	f := upFlags{dir: embeddedtest.Dir(t), json: true, rate: 300, seed: 3}
 	upUntil(t, f, 20, func(string) {
 		state := readState(t, f.dir)
 		config := filepath.Join(t.TempDir(), "verify.yaml")
