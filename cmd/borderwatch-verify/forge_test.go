@@ -129,11 +129,19 @@ func otherSigner(t testing.TB, name string) note.Signer {
 
 // witness is the public key of a witness that has signed nothing.
 func (r *rig) witness(t testing.TB) string {
-	public, _, err := ed25519.GenerateKey(rand.Reader)
-	r.must(err)
-	key := append([]byte{algCosignature}, public...)
-	sum := sha256.Sum256(append([]byte("witness.example\n"), key...))
+	key, _ := newWitness(t, "witness.example")
 	file := filepath.Join(t.TempDir(), "witness")
-	r.must(os.WriteFile(file, fmt.Appendf(nil, "witness.example+%x+%s\n", sum[:4], base64.StdEncoding.EncodeToString(key)), 0o600))
+	r.must(os.WriteFile(file, []byte(key+"\n"), 0o600))
 	return file
+}
+
+// newWitness makes a witness's keys, the public one in the form of C2SP tlog-cosignature.
+func newWitness(t testing.TB, name string) (string, ed25519.PrivateKey) {
+	public, private, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	key := append([]byte{algCosignature}, public...)
+	sum := sha256.Sum256(append([]byte(name+"\n"), key...))
+	return fmt.Sprintf("%s+%x+%s", name, sum[:4], base64.StdEncoding.EncodeToString(key)), private
 }

@@ -3,16 +3,24 @@ package main
 import (
 	"archive/zip"
 	"bytes"
+	"crypto/ed25519"
+	crand "crypto/rand"
+	"encoding/binary"
 	"encoding/json"
+	"fmt"
 	"io"
 	"math"
 	"math/rand/v2"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
+	"golang.org/x/mod/sumdb/note"
 	"golang.org/x/mod/sumdb/tlog"
 )
 
@@ -37,7 +45,9 @@ func (r *rig) clean(t *testing.T) {
 	if out := ok(r.all("--state", state, "--whole")...); strings.Contains(out, " 0 batches") {
 		t.Errorf("a whole run leaves something out:\n%s", out)
 	}
-	ok(append([]string{"rows"}, r.all()...)...)
+	site := httptest.NewServer(http.FileServer(http.Dir(r.tlog())))
+	defer site.Close()
+	ok(append(append([]string{"rows"}, r.all()...), "--ledger", site.URL)...)
 	ok(append([]string{"alerts"}, r.all()...)...)
 	if out := ok(append([]string{"sample", "--n", "20"}, r.all()...)...); !strings.Contains(out, " events that did not alert, of 369 events; 0 come out otherwise; with 95 % confidence at most 1") {
 		t.Errorf("a sample:\n%s", out)
@@ -106,11 +116,11 @@ func (p *Pack) drop(table string) {
 	}
 }
 
-// cleanRuns lets an honest database be checked again and again: 10 runs of the whole unless BORDERWATCH_RUNS says more.
+// cleanRuns lets an honest database be checked again and again: 4 runs unless BORDERWATCH_RUNS says more.
 func (r *rig) cleanRuns(t *testing.T) {
 	runs, err := strconv.Atoi(os.Getenv("BORDERWATCH_RUNS"))
 	if err != nil {
-		runs = 10
+		runs = 4
 	}
 	for i := range runs {
 		args := r.all("--workers", strconv.Itoa(1+i%4))
@@ -179,6 +189,68 @@ func TestTreeIsThatOfTheStandard(t *testing.T) {
 			t.Errorf("%d leaves: root %v, want %v, %v", n, got.root(), want, err)
 		}
 	}
+}
+
+func TestWitnesses(t *testing.T) {
+	dir, now := t.TempDir(), time.Now()
+	write := func(name, text string) string {
+		file := filepath.Join(dir, name)
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return file
+	}
+	secret, public, err := note.GenerateKey(crand.Reader, "log.example")
+	if err != nil {
+		t.Fatal(err)
+	}
+	log, err := note.NewSigner(secret)
+	if err != nil {
+		t.Fatal(err)
+	}
+	key := write("log", public)
+	witnessKey, private := newWitness(t, "witness.example")
+	witnesses := write("witnesses", "# ours\n"+witnessKey+"\n")
+	for _, c := range []struct {
+		name string
+		age  time.Duration // 0 where the witness has not signed
+		want bool
+	}{{"fresh", time.Minute, true}, {"old", time.Hour, false}, {"absent", 0, false}} {
+		trust, err := openTrust(key, witnesses, 0, 10*time.Minute)
+		if err != nil {
+			t.Fatal(err)
+		}
+		signers := []note.Signer{log}
+		if c.age > 0 {
+			signers = append(signers, &witnessSigner{trust.witnesses[0].(*cosigner), private, now.Add(-c.age)})
+		}
+		text, err := note.Sign(&note.Note{Text: "log.example\n0\n" + emptyRoot.String() + "\n"}, signers...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		head, err := trust.open(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		report := &Report{}
+		trust.witnessed(head, now, report)
+		if got := len(report.Findings) == 0; got != c.want {
+			t.Errorf("%s: %v, %v", c.name, report.Findings, report.Witnesses)
+		}
+	}
+}
+
+// witnessSigner signs as C2SP tlog-cosignature says.
+type witnessSigner struct {
+	*cosigner
+	private ed25519.PrivateKey
+	at      time.Time
+}
+
+// Sign implements note.Signer.
+func (w *witnessSigner) Sign(text []byte) ([]byte, error) {
+	at := binary.BigEndian.AppendUint64(nil, uint64(w.at.Unix()))
+	return append(at, ed25519.Sign(w.private, fmt.Appendf(nil, "cosignature/v1\ntime %d\n%s", w.at.Unix(), text))...), nil
 }
 
 func TestMissBound(t *testing.T) {
