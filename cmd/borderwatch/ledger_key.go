@@ -51,10 +51,10 @@ func newLedgerRotateKey() *cobra.Command {
 		Short: "Replace the signing key of the evidence log, on record",
 		Long: `rotate-key records in the log that the old key hands over to the new one, signed
 by both, has that covered by a last checkpoint of the old key, and replaces the
-key. Whoever trusts the old key can follow: borderwatch-verify does by itself.
+key. The partner, who trusts the old key, finds the handover in the log.
 
-Give the new public key to witnesses first, or they will refuse the checkpoints
-of the new key; then stop the ledger, run this, and start it again. If it is
+Give the new public key to the partner and to witnesses first, or they refuse the
+checkpoints of the new key; then stop the ledger, run this, and start it again. If it is
 interrupted, or witnesses do not answer, run it again: until then the ledger
 refuses to start.`,
 		Example: `  borderwatch ledger keygen ledger.example.com/2026 --out signing.next
