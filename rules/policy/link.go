@@ -189,6 +189,8 @@ func (l *linker) exception(x *Exception) {
 			l.add(At(x.rulePlaces[i], "unknown-rule", nearest(id, l.ruleIDs()), "there is no rule %s", id))
 		case !r.Exceptions:
 			l.add(At(x.rulePlaces[i], "exception-refused", "", "the rule %s allows no exceptions", id))
+		case slices.Contains(x.Rules[:i], id):
+			l.add(At(x.rulePlaces[i], "duplicate-id", "", "the rule %s is already in the list", id))
 		}
 	}
 	for i := range x.Tests {

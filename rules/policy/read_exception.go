@@ -22,7 +22,7 @@ func (o *object) exception() *Exception {
 		o.refuse(o.values["valid_until"], "value", "", "valid_until %s lies before valid_from %s", x.ValidUntil, x.ValidFrom)
 	}
 	if n := o.values["rules"]; n != nil {
-		for _, item := range o.list(n, "rules") {
+		for _, item := range o.someOf(n, "rules") {
 			x.Rules, x.rulePlaces = append(x.Rules, item.Value), append(x.rulePlaces, o.at(item))
 		}
 	}

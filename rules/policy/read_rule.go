@@ -55,7 +55,7 @@ func (o *object) fields(key string) []access.Field {
 		return nil
 	}
 	var out []access.Field
-	for _, item := range o.list(n, key) {
+	for _, item := range o.someOf(n, key) {
 		if f, ok := o.field(item, item.Value); ok {
 			out = append(out, f)
 		}

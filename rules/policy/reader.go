@@ -206,6 +206,14 @@ func (r *reader) list(n *yaml.Node, what string) []*yaml.Node {
 	return out
 }
 
+// someOf is list for what must not be empty.
+func (r *reader) someOf(n *yaml.Node, what string) []*yaml.Node {
+	if n.Kind == yaml.SequenceNode && len(n.Content) == 0 {
+		r.refuse(n, "value", "", "%s is an empty list", what)
+	}
+	return r.list(n, what)
+}
+
 func (o *object) texts(key string) []string {
 	n := o.values[key]
 	if n == nil {
