@@ -1,13 +1,16 @@
 package lint
 
 import (
+	"slices"
+	"strings"
+
 	"borderwatch/rules/policy"
 	"borderwatch/schemas/access"
 )
 
 var exceptionWide = Check{
 	ID:       "exception-wide",
-	Title:    "an exception does not pin what its rule demands",
+	Title:    "an exception does not pin what its rule demands, or (warning) pins nobody where its rule demands nothing",
 	Why:      "Pinned means at most five plain values, or a group of actors or data sets: a country group or a prefix lets in people and places nobody thought of.",
 	Silences: true,
 	run: func(p *pass) {
@@ -24,7 +27,22 @@ var exceptionWide = Check{
 
 const maxPinned = 5
 
+// narrow are the fields of which one value stands for one person, one permission or one thing.
+var narrow = []access.Field{access.FieldActorID, access.FieldSessionID, access.FieldApprovalID, access.FieldTicketID, access.FieldDataset}
+
+func linesText(conditions []policy.Condition) string {
+	lines := make([]string, len(conditions))
+	for i := range conditions {
+		lines[i] = conditions[i].String()
+	}
+	return strings.Join(lines, ", ")
+}
+
 func (p *pass) wide(x *policy.Exception, r *policy.Rule) {
+	if len(r.MustPin) == 0 && !slices.ContainsFunc(x.When, func(c policy.Condition) bool { return slices.Contains(narrow, c.Field) && pins(p.set, &c) }) {
+		p.warn(x.Place("when"), "add a line for actor.id here, and exception_must_pin to the rule",
+			"the exception pins nothing and rule %s demands nothing: it covers everyone with %s", r.ID, linesText(x.When))
+	}
 	for _, f := range r.MustPin {
 		c := find(x.When, f)
 		switch {

@@ -1,6 +1,10 @@
 package lint_test
 
-import "testing"
+import (
+	"testing"
+
+	"borderwatch/rules/lint"
+)
 
 func TestExceptionWide(t *testing.T) {
 	target := rule("action: read", "exceptions: allowed\nexception_must_pin: [actor.id, location.country]\n")
@@ -21,5 +25,28 @@ func TestExceptionWide(t *testing.T) {
 		t.Run(tt.when, func(t *testing.T) {
 			expect(t, find(t, "exception-wide", today, target, groups, exception(tt.when, dates)), tt.want...)
 		})
+	}
+}
+
+// TestExceptionPinsNothing is about rules that demand no pin.
+func TestExceptionPinsNothing(t *testing.T) {
+	target := rule("action: read", "exceptions: allowed\n")
+	for _, tt := range []struct {
+		when string
+		want []string
+	}{
+		{"actor.kind: contractor", []string{"warning test.yaml:16:1: the exception pins nothing and rule T-1 demands nothing: it covers everyone with actor.kind: contractor"}},
+		{"actor.id starts with: u-, action: read", []string{"everyone with actor.id starts with: u-, action: read"}},
+		{"actor.id: u-1", nil},
+		{"actor.kind: contractor, data.dataset: eu.users.contact", nil},
+	} {
+		t.Run(tt.when, func(t *testing.T) {
+			expect(t, find(t, "exception-wide", today, target, exception(tt.when, dates)), tt.want...)
+		})
+	}
+	for _, f := range lint.Silencing(read(t, target, exception("actor.kind: contractor", dates))) {
+		if f.Check == "exception-wide" {
+			t.Errorf("a worker would refuse %s", f.Error())
+		}
 	}
 }

@@ -40,7 +40,8 @@ func Run(set *policy.Set, day policy.Day) []Finding {
 // Silencing returns the errors about exceptions that may silence more than their rule allows: too wide, too long, without
 // approval, or without a licence where the law wants one. A bundle with such an error must not be loaded.
 func Silencing(set *policy.Set) []Finding {
-	return run(set, 0, slices.DeleteFunc(Checks(), func(c Check) bool { return !c.Silences }))
+	found := run(set, 0, slices.DeleteFunc(Checks(), func(c Check) bool { return !c.Silences }))
+	return slices.DeleteFunc(found, func(f Finding) bool { return f.Severity != policy.SeverityError })
 }
 
 func run(set *policy.Set, day policy.Day, checks []Check) []Finding {
