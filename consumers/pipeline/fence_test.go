@@ -113,6 +113,37 @@ func TestTakeoverFindsOtherRows(t *testing.T) {
 	wantWords(t, w.halted("rows_differ"), "event_rows has", fmt.Sprintf("offsets %d to %d", leaf.First, leaf.Last))
 }
 
+// Rows that were altered, none more and none less, are found before a receipt makes them visible.
+func TestTakeoverFindsAlteredRows(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	for _, test := range []struct{ table, update, says string }{
+		{"event_rows", "severity = 'none', alerts = 0", "in event_rows are not those"},
+		{"event_rows", "salt = unhex('00112233445566778899aabbccddeeff')", "in raw_rows are not those"},
+		{"raw_rows", "value = 'x'", "in raw_rows are not those"},
+		{"alert_rows", "alert_id = unhex('00112233445566778899aabbccddeeff')", "in alert_rows are not those"},
+		{"alert_rows", "bundle = 'x'", "name another bundle"},
+		{"dead_letter_rows", "value = 'x'", "in dead_letter_rows are not those"},
+	} {
+		t.Run(test.table+" "+test.update, func(t *testing.T) {
+			l := r.lane(t, 1, nil)
+			l.produce(traffic(100, 1)...)
+			leaf := l.crashAt("receipts", 2)
+			before := l.scalar("SELECT count() FROM %[1]s.receipts WHERE topic = $1", l.topic)
+			query := fmt.Sprintf("ALTER TABLE %[1]s.%[2]s UPDATE %[3]s WHERE topic = '%[4]s' AND offset IN (SELECT max(offset) FROM %[1]s.%[2]s WHERE topic = '%[4]s') SETTINGS mutations_sync = 2",
+				r.database, test.table, test.update, l.topic)
+			if err := r.conn.Exec(t.Context(), query); err != nil {
+				t.Fatal(err)
+			}
+			w := l.start(parts{})
+			wantWords(t, w.halted("rows_differ"), test.says, fmt.Sprintf("offsets %d to %d", leaf.First, leaf.Last))
+			if after := l.scalar("SELECT count() FROM %[1]s.receipts WHERE topic = $1", l.topic); after != before {
+				t.Errorf("%d receipts, want the %d from before", after, before)
+			}
+		})
+	}
+}
+
 // A worker that ends leaves nothing running.
 func TestNothingIsLeftRunning(t *testing.T) {
 	l := newRig(t).lane(t, 3, nil)

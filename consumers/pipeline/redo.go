@@ -12,15 +12,19 @@ import (
 	"borderwatch/consumers/store"
 )
 
-// unfinished delivers every recorded batch whose receipt is missing, and finds out which bundle judged the last one.
-func (p *partition) unfinished(ctx, deliver context.Context) error {
+// unfinished delivers every recorded batch whose receipt is missing, and finds out which bundle judged the last one. Head
+// is the last offset that is recorded.
+func (p *partition) unfinished(ctx, deliver context.Context, head int64) error {
 	last, err := p.worker.store.LastReceipt(ctx, p.key.Source, p.key.Topic, p.key.Partition)
 	if err != nil {
 		return fmt.Errorf("last receipt: %w", err)
 	}
-	stored, err := p.storedFrom(ctx, last)
+	stored, end, err := p.storedFrom(ctx, last)
 	if err != nil {
 		return fmt.Errorf("receipts from offset %d on: %w", last, err)
+	}
+	if err := p.recorded(ctx, max(last, end), head); err != nil {
+		return err
 	}
 	// From the last stored leaf on, not from the one after it: that one tells the bundle in force.
 	for entry, err := range p.worker.ledger.Leaves(ctx, p.key, max(last, 0)) {
@@ -44,21 +48,23 @@ func (p *partition) unfinished(ctx, deliver context.Context) error {
 	return nil
 }
 
-// storedFrom returns the first offsets of the batches with a receipt that reach past an offset: ranges do not overlap.
-func (p *partition) storedFrom(ctx context.Context, offset int64) (map[int64]bool, error) {
-	stored := map[int64]bool{}
+// storedFrom returns the first offsets of the batches with a receipt that reach past an offset, and where the last of them
+// ends, -1 where there is none: ranges do not overlap.
+func (p *partition) storedFrom(ctx context.Context, offset int64) (stored map[int64]bool, end int64, err error) {
+	stored, end = map[int64]bool{}, -1
 	for {
 		receipts, err := p.worker.store.Receipts(ctx, p.key.Source, p.key.Topic, p.key.Partition, offset)
 		if err != nil {
-			return nil, err
+			return nil, 0, err
 		}
 		for i := range receipts {
 			stored[receipts[i].First] = true
+			end = max(end, receipts[i].Last)
 		}
 		if len(receipts) < store.MaxReceipts {
-			return stored, nil
+			return stored, end, nil
 		}
-		offset = receipts[len(receipts)-1].Last + 1
+		offset = end + 1
 	}
 }
 
@@ -104,29 +110,66 @@ func rangeOf(leaf ledger.Batch) store.Range {
 
 // insertMissing inserts the rows of a recorded batch that are not there. The tokens alone would do for as long as the
 // server remembers them; a partition may have waited longer for its next owner. And they may do too much: rows that were
-// lost after they were acknowledged do not come back under a token that is remembered. So it looks again.
+// lost after they were acknowledged do not come back under a token that is remembered. So it looks again, and only rows
+// that are the recorded ones, byte for byte, may have a receipt.
 func (p *partition) insertMissing(ctx context.Context, f *flight) error {
+	absent, err := p.absent(ctx, &f.leaf)
+	if err != nil {
+		return err
+	}
+	if len(absent) > 0 {
+		if err := p.insertTables(ctx, f, absent); err != nil {
+			return err
+		}
+	}
+	return p.sameRows(ctx, f)
+}
+
+func (p *partition) insertTables(ctx context.Context, f *flight, tables []string) error {
 	steps, err := p.worker.store.Steps(f.batch.block)
 	if err != nil {
 		return err
 	}
-	absent, err := p.absent(ctx, &f.leaf)
-	if err != nil || len(absent) == 0 {
-		return err
-	}
 	for _, step := range steps[:len(steps)-1] {
-		if !slices.Contains(absent, step.Name) {
+		if !slices.Contains(tables, step.Name) {
 			continue
 		}
 		if err := step.Run(ctx); err != nil {
 			return err
 		}
 	}
-	absent, err = p.absent(ctx, &f.leaf)
+	absent, err := p.absent(ctx, &f.leaf)
 	if err == nil && len(absent) > 0 {
 		err = &halt{"rows_differ", fmt.Errorf("the rows of offsets %d to %d in %v were acknowledged, lost, and do not come back", f.leaf.First, f.leaf.Last, absent)}
 	}
 	return err
+}
+
+// sameRows compares the rows that are stored of a recorded batch with its leaf.
+func (p *partition) sameRows(ctx context.Context, f *flight) error {
+	leaf := &f.leaf
+	roots, err := p.worker.store.StoredRoots(ctx, f.batch.block)
+	if errors.Is(err, store.ErrRowsDiffer) {
+		return &halt{"rows_differ", fmt.Errorf("the rows of offsets %d to %d: %w", leaf.First, leaf.Last, err)}
+	}
+	if err != nil {
+		return err
+	}
+	for _, t := range []struct {
+		name      string
+		got, want [32]byte
+	}{
+		{"raw_rows", roots.Records, leaf.RecordsRoot},
+		{"event_rows", roots.Events, leaf.EventsRoot},
+		{"alert_rows", roots.Alerts, leaf.AlertsRoot},
+		{"dead_letter_rows", roots.Quarantine, leaf.QuarantineRoot},
+	} {
+		if t.got != t.want {
+			return &halt{"rows_differ", fmt.Errorf("the rows of offsets %d to %d in %s are not those that the ledger recorded: their root is %x, recorded was %x",
+				leaf.First, leaf.Last, t.name, t.got, t.want)}
+		}
+	}
+	return nil
 }
 
 // absent names the tables that have none of a recorded batch's rows. Some of them, or too many, stop the partition.

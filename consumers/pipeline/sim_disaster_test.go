@@ -49,6 +49,20 @@ func (w *world) meanwhile() {
 		w.forget()
 	case 3:
 		w.losePart()
+	case 4:
+		w.alterPart()
+	}
+}
+
+// alterPart changes rows of a batch without a receipt, none more and none less.
+func (w *world) alterPart() {
+	for i, b := range slices.Backward(w.store.blocks) {
+		if !w.store.receipt(b.source, b.first, b.last) {
+			w.step("the part of %d-%d in %s is altered", b.first, b.last, b.table)
+			w.store.blocks[i].root[0]++
+			w.excused = true
+			return
+		}
 	}
 }
 

@@ -170,6 +170,25 @@ func (c *simStoreClient) Look(_ context.Context, r store.Range) (f store.Found, 
 	return f, err
 }
 
+// StoredRoots are those of the blocks in the range. A table that has none, or more than one, was told by Look.
+func (c *simStoreClient) StoredRoots(_ context.Context, b *store.Block) (roots store.Roots, err error) {
+	batch, seal := b.Sealed()
+	err = c.w.do(c.p, reading, fmt.Sprintf("roots %d-%d", batch.First, seal.Last), func() error {
+		if c.w.wrong == believesCounts {
+			roots = b.Roots()
+			return nil
+		}
+		roots, _ = store.LeafRoots(nil)
+		for table, root := range map[string]*[32]byte{"alert_rows": &roots.Alerts, "raw_rows": &roots.Records, "event_rows": &roots.Events, "dead_letter_rows": &roots.Quarantine} {
+			for _, stored := range c.w.store.found(table, batch.Source, batch.First, seal.Last) {
+				*root = stored.root
+			}
+		}
+		return nil
+	})
+	return roots, err
+}
+
 func (c *simStoreClient) LastReceipt(_ context.Context, source, _ string, _ int32) (last int64, err error) {
 	err = c.w.do(c.p, reading, "last receipt", func() error {
 		last = c.w.store.unbroken(source)

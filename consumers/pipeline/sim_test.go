@@ -114,6 +114,7 @@ const (
 	forgetsUnfinished
 	otherSalts
 	blindRedo
+	believesCounts
 	sameSourceAlways
 	acknowledgesNothing
 	commitsEverything
@@ -136,6 +137,7 @@ func TestSimulatedMistakes(t *testing.T) {
 		{"batches without a receipt are not looked for", forgetsUnfinished, 2000},
 		{"each worker has salts of its own", otherSalts, 2000},
 		{"a batch is made again without a look at what is there", blindRedo, 2000},
+		{"rows of the recorded number are taken for the recorded rows", believesCounts, 2000},
 		{"a topic that was made again is taken for the old one", sameSourceAlways, 2000},
 		{"an insert is acknowledged and lost", acknowledgesNothing, 2000},
 		{"the offset is committed over batches that are in flight", commitsEverything, 2000},

@@ -18,14 +18,9 @@ func (p *partition) takeover(ctx, deliver context.Context) (next int64, err erro
 	if err := p.sameSource(ctx); err != nil {
 		return 0, err
 	}
-	var head ledger.Head
-	var known bool
-	err = p.worker.retry(ctx, "ledger_head", func(ctx context.Context) error {
-		head, known, err = p.worker.ledger.Head(ctx, p.key)
-		return err
-	}, always)
+	head, known, err := p.head(ctx)
 	if err != nil {
-		return 0, fmt.Errorf("head of the ledger: %w", err)
+		return 0, err
 	}
 	marks, err := p.watermark(ctx)
 	if err != nil {
@@ -36,26 +31,64 @@ func (p *partition) takeover(ctx, deliver context.Context) (next int64, err erro
 		return p.firstOffset(ctx, marks)
 	}
 	p.prev = int64(head.Index)
-	if err := p.unfinished(ctx, deliver); err != nil {
+	if err := p.unfinished(ctx, deliver, head.Last); err != nil {
 		return 0, err
 	}
 	return p.resume(ctx, head.Last+1, marks)
 }
 
+// head is the partition's last leaf, false where there is none.
+func (p *partition) head(ctx context.Context) (head ledger.Head, known bool, err error) {
+	err = p.worker.retry(ctx, "ledger_head", func(ctx context.Context) error {
+		head, known, err = p.worker.ledger.Head(ctx, p.key)
+		return err
+	}, always)
+	if err != nil {
+		return head, false, fmt.Errorf("head of the ledger: %w", err)
+	}
+	return head, known, nil
+}
+
 // firstOffset is where a partition starts that has no leaf: at what the group committed with another tool, else at the
-// log's start.
+// log's start. Where something of it is stored already it must not start: all of that would be stored again, under a
+// second ledger.
 func (p *partition) firstOffset(ctx context.Context, marks kafka.Watermark) (int64, error) {
-	if p.start.Offset < 0 {
-		return marks.LogStart, nil
+	committed, by := p.start.Offset >= 0, committedSource(p.start.Metadata)
+	if committed && by == p.key.Source {
+		return 0, &halt{"ledger", fmt.Errorf("a worker committed offset %d of this topic with a leaf, but the ledger has no leaf of it: it is another ledger, or it was lost; %s", p.start.Offset, putBack)}
 	}
-	switch committedSource(p.start.Metadata) {
-	case "":
+	last, err := p.worker.store.LastReceipt(ctx, p.key.Source, p.key.Topic, p.key.Partition)
+	if err != nil {
+		return 0, fmt.Errorf("last receipt: %w", err)
+	}
+	if err := p.recorded(ctx, last, -1); err != nil {
+		return 0, err
+	}
+	if committed && by == "" {
 		return p.resume(ctx, p.start.Offset, marks)
-	case p.key.Source:
-		return 0, &halt{"ledger", fmt.Errorf("a worker committed offset %d of this topic with a leaf, but the ledger has no leaf of it: it is another ledger, or it was lost", p.start.Offset)}
-	default:
-		return marks.LogStart, nil // of the topic that had this name before
 	}
+	return marks.LogStart, nil // nothing is committed, or it is of the topic that had this name before
+}
+
+const putBack = "put the ledger back that has it, or store into another database"
+
+// recorded checks that the ledger's head, at offset head when it was read, covers what is stored up to an offset: what is
+// stored was recorded before, in the ledger that the database belongs to.
+func (p *partition) recorded(ctx context.Context, stored, head int64) error {
+	if stored <= head {
+		return nil
+	}
+	// A former owner may have recorded and stored since the head was read.
+	now, known, err := p.head(ctx)
+	switch {
+	case err != nil:
+		return err
+	case !known:
+		return &halt{"ledger", fmt.Errorf("ClickHouse has receipts of this topic up to offset %d, but the ledger has no leaf of it: it is another ledger, or it was lost; %s", stored, putBack)}
+	case stored > now.Last:
+		return &halt{"ledger", fmt.Errorf("ClickHouse has receipts of this topic up to offset %d, but the ledger ends at offset %d: it is an older copy, or another ledger; %s", stored, now.Last, putBack)}
+	}
+	return nil
 }
 
 // resume checks that the log still holds next. What was deleted before it was read is recorded as a gap, and never

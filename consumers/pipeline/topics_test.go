@@ -206,6 +206,41 @@ func TestLostLedger(t *testing.T) {
 	wantWords(t, w.halted("ledger"), "offset 50", "the ledger has no leaf")
 }
 
+// A database that was stored into under another ledger is not stored into again, under no group: a new group starts where
+// the ledger ends, and this one does not know what is there.
+func TestOtherLedger(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		name  string
+		older bool // copy of the ledger, not an empty one
+		words []string
+	}{
+		{"empty", false, []string{"receipts", "up to offset 49", "has no leaf", "put the ledger back"}},
+		{"older copy", true, []string{"receipts", "up to offset 49", "ends at offset 19", "put the ledger back"}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			r := newRig(t)
+			l := r.lane(t, 1, nil)
+			l.produce(traffic(50, 1)...)
+			w := l.start(parts{})
+			l.caughtUp(w)
+			l.check(w)
+			source := l.source(w, l.topic)
+			w.stop()
+			r.openLedger(t)
+			if test.older {
+				r.pretend(t, source, l.topic, 0, 19)
+			}
+			l.group = unique("group")
+			w = l.start(parts{})
+			wantWords(t, w.halted("ledger"), test.words...)
+			if n := l.scalar("SELECT count() FROM %[1]s.raw_rows WHERE topic = $1", l.topic); n != 50 {
+				t.Errorf("%d records are stored, want 50", n)
+			}
+		})
+	}
+}
+
 // What another tool committed is where a new group starts.
 func TestForeignCommit(t *testing.T) {
 	t.Parallel()

@@ -80,6 +80,7 @@ type Bundles interface {
 // Store keeps what was judged. *store.Store is one.
 type Store interface {
 	blocks
+	proofs
 	places
 	notices
 }
@@ -90,6 +91,13 @@ type blocks interface {
 	Steps(b *store.Block) ([]store.Step, error)
 	// Look counts the rows of a range.
 	Look(ctx context.Context, r store.Range) (store.Found, error)
+}
+
+// proofs tell what is stored of a block.
+type proofs interface {
+	// StoredRoots reads the rows of a sealed block back. Its error wraps store.ErrRowsDiffer where they contradict each
+	// other.
+	StoredRoots(ctx context.Context, b *store.Block) (store.Roots, error)
 }
 
 // places tell how far a partition is stored.

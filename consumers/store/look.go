@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"encoding/hex"
 	"fmt"
 	"time"
 )
@@ -45,6 +46,50 @@ func (s *Store) Look(ctx context.Context, r Range) (Found, error) {
 	}
 	f.Receipt = receipt == 1
 	return f, nil
+}
+
+// rowsAtOnce is about how many rows of a table one question of StoredRoots asks for, and how many salts it keeps.
+const rowsAtOnce = 16_384
+
+// StoredRoots reads the rows back that are stored under the id of a sealed block, and computes their roots: those of
+// Block.Roots where every row is there as it was sent. It asks after Look, which waits for the replicas. The error wraps
+// ErrRowsDiffer where a row has no salt, or an alert names another bundle than the block.
+func (s *Store) StoredRoots(ctx context.Context, b *Block) (Roots, error) {
+	id, last := b.id(), b.seal.Last
+	// By rows and not by offsets: of a compacted topic a batch may span millions that hold nothing.
+	step := (last-b.batch.First)/int64(b.Rows()/rowsAtOnce+1) + 1
+	var all []RowLeaf
+	for first := b.batch.First; first <= last; first += step {
+		r := Range{Source: b.batch.Source, Topic: b.batch.Topic, Partition: b.batch.Partition, First: first, Last: min(last, first+step-1)}
+		leaves, err := s.RowLeaves(ctx, r, hex.EncodeToString(id[:]))
+		if err != nil {
+			return Roots{}, err
+		}
+		all = append(all, leaves...)
+	}
+	if err := s.sameBundle(ctx, b); err != nil {
+		return Roots{}, err
+	}
+	roots, _ := LeafRoots(all)
+	return roots, nil
+}
+
+// sameBundle looks at the one column that people see of a row and that is not part of its leaf: the batch's leaf has it.
+func (s *Store) sameBundle(ctx context.Context, b *Block) error {
+	ctx, cancel := context.WithTimeout(ctx, s.opt.QueryTimeout)
+	defer cancel()
+	var others uint64
+	id := b.id()
+	query := fmt.Sprintf("SELECT count() FROM %s.alert_rows WHERE source = $1 AND topic = $2 AND partition = $3 AND offset BETWEEN $4 AND $5 "+
+		"AND batch_id = CAST(unhex($6), 'FixedString(16)') AND bundle != $7", s.opt.Database)
+	err := s.conn.QueryRow(ctx, query, b.batch.Source, b.batch.Topic, b.batch.Partition, b.batch.First, b.seal.Last, hex.EncodeToString(id[:]), b.batch.Bundle).Scan(&others)
+	if err != nil {
+		return fmt.Errorf("bundles of alert_rows: %w", err)
+	}
+	if others > 0 {
+		return fmt.Errorf("%w: %d alert_rows at offsets %d to %d name another bundle than %s", ErrRowsDiffer, others, b.batch.First, b.seal.Last, b.batch.Bundle)
+	}
+	return nil
 }
 
 // sync makes the replica that is asked catch up, so that what a quorum has acknowledged is seen.
