@@ -140,7 +140,7 @@ func (b *bench) prepare(ctx context.Context, f *benchFlags) (err error) {
 	return b.load(ctx, f)
 }
 
-// benchTemplates is how many events are drawn; each copy has an id, time and number of its own.
+// benchTemplates is how many events are drawn; each copy has an id and a time of its own.
 const benchTemplates = 20_000
 
 // loadBurst is how many events are produced at once.

@@ -10,7 +10,6 @@ import (
 type event struct {
 	id   uint64
 	time time.Time
-	seq  int64
 	feed string
 
 	address                                    string
@@ -32,14 +31,12 @@ type event struct {
 }
 
 // marks are where the changing parts of an encoded event begin.
-type marks struct{ id, time, seq int }
+type marks struct{ id, time int }
 
 const (
 	timeLayout = "2006-01-02T15:04:05.000Z"
 	idPrefix   = "acc-"
 	idDigits   = 16
-	seqDigits  = 10
-	firstSeq   = 1_000_000_000 // so that every sequence number has seqDigits digits
 )
 
 const hexDigits = "0123456789abcdef"
@@ -65,9 +62,7 @@ func (e *event) appendJSON(b []byte) ([]byte, marks) {
 	b = append(b, `","time":"`...)
 	m.time = len(b)
 	b = e.time.AppendFormat(b, timeLayout)
-	b = append(b, `","source.seq":`...)
-	m.seq = len(b)
-	b = strconv.AppendInt(b, e.seq, 10)
+	b = append(b, '"')
 	b = text(b, "source.feed", e.feed)
 	b = text(b, "source.ip", e.address)
 	b = e.appendActor(b)

@@ -147,7 +147,7 @@ func mix(x uint64) uint64 {
 // Next makes the next record. It overwrites r and reuses its slices.
 func (g *Generator) Next(r *Record) {
 	id, at := mix(g.salt+g.count), g.options.timeOf(g.count)
-	g.e = event{id: id, time: at, seq: firstSeq + int64(g.count), subjects: -1, records: -1, bytes: -1}
+	g.e = event{id: id, time: at, subjects: -1, records: -1, bytes: -1}
 	g.count++
 	r.Time, r.Label = at, ""
 	if g.weight > 0 && g.rng.Float64() < g.options.PlantedShare {

@@ -6,7 +6,7 @@ import (
 )
 
 // Stamper makes very many distinct native events cheaply, to load a topic before a measurement: it keeps a number of
-// ready events and gives each copy an id, a time and a number of its own. It is not safe for concurrent use; several
+// ready events and gives each copy an id and a time of its own. It is not safe for concurrent use; several
 // stampers with First set apart make disjoint events.
 type Stamper struct {
 	templates []template
@@ -48,7 +48,6 @@ func (s *Stamper) Append(b []byte) ([]byte, time.Time) {
 	putID(event[t.marks.id:], mix(s.salt+s.count))
 	at := s.options.timeOf(s.count)
 	s.putTime(event[t.marks.time:], at.UnixMilli())
-	putNumber(event[t.marks.seq:], firstSeq+int64(s.count))
 	s.count++
 	return b, at
 }
@@ -70,13 +69,5 @@ func putID(b []byte, id uint64) {
 	binary.BigEndian.PutUint64(raw[:], id)
 	for i, v := range raw {
 		b[2*i], b[2*i+1] = hexDigits[v>>4], hexDigits[v&15]
-	}
-}
-
-// putNumber writes seqDigits decimal digits.
-func putNumber(b []byte, n int64) {
-	for i := seqDigits - 1; i >= 0; i-- {
-		b[i] = byte('0' + n%10)
-		n /= 10
 	}
 }
