@@ -1,12 +1,14 @@
 package store_test
 
 import (
+	"context"
 	"errors"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/ClickHouse/clickhouse-go/v2"
+	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 
 	"borderwatch/consumers/store"
 	"borderwatch/schemas/access"
@@ -17,6 +19,7 @@ const (
 	readOnly     = 164
 	accessDenied = 497
 	outOfLimits  = 452
+	notAView     = 80
 	noSuchTables = 636 // merge() sees only what the account may read
 )
 
@@ -66,6 +69,10 @@ func TestRights(t *testing.T) {
 		{"bw_partner", "SELECT 1 SETTINGS max_memory_usage = 90000000000", []int32{outOfLimits}},
 		{"bw_partner", "SELECT 1 SETTINGS max_execution_time = 100000", []int32{outOfLimits}},
 		{"bw_partner", "SELECT 1 SETTINGS max_execution_time = 600", nil},
+		{"bw_partner", "SELECT 1 SETTINGS max_memory_usage = 0", []int32{outOfLimits}}, // 0 is no limit
+		{"bw_partner", "SELECT 1 SETTINGS max_execution_time = 0", []int32{outOfLimits}},
+		{"bw_partner_verify", "SELECT 1 SETTINGS max_memory_usage = 0", []int32{outOfLimits}},
+		{"bw_partner_verify", "SELECT 1 SETTINGS max_execution_time = 0", []int32{outOfLimits}},
 		{"bw_partner", "SELECT 1 SETTINGS log_queries = 0", []int32{outOfLimits}},
 		{"bw_partner_verify", "SELECT value FROM bw.raw_rows", nil},
 		{"bw_partner_verify", "SELECT value FROM bw.dead_letter_rows", nil},
@@ -73,6 +80,10 @@ func TestRights(t *testing.T) {
 		{"bw_partner_verify", "SELECT * FROM url('http://127.0.0.1/', CSV, 'a String')", []int32{accessDenied}},
 		{"bw_api", "SELECT value FROM bw.dead_letter_rows", nil},
 		{"bw_api", "SELECT value FROM bw.raw_rows", []int32{accessDenied}},
+		{"bw_api", "SELECT 1 SETTINGS max_memory_usage = 0", []int32{outOfLimits}},
+		{"bw_api", "SELECT 1 SETTINGS max_execution_time = 0", []int32{outOfLimits}},
+		{"bw_api", "SELECT 1 SETTINGS max_execution_time = 60", nil},
+		{"bw_api", "SELECT throwIf(getSetting('max_memory_usage') = 0 OR getSetting('max_execution_time') = 0)", nil},
 		{"bw_api", "INSERT INTO bw.receipts (topic) VALUES ('x')", []int32{accessDenied, readOnly}},
 		{"bw_ingest", "ALTER TABLE bw.event_rows DELETE WHERE 1", []int32{accessDenied}},
 		{"bw_ingest", "ALTER TABLE bw.event_rows UPDATE severity = 'low' WHERE 1", []int32{accessDenied}},
@@ -82,6 +93,26 @@ func TestRights(t *testing.T) {
 		{"bw_migrate", "SELECT * FROM bw.raw_rows", []int32{accessDenied}},
 		{"bw_migrate", "INSERT INTO bw.receipts (topic) VALUES ('x')", []int32{accessDenied}},
 		{"bw_migrate", "DROP TABLE bw.event_rows", []int32{accessDenied}},
+		{"bw_migrate", "DROP VIEW bw.event_rows", []int32{notAView}},
+		{"bw_migrate", "DETACH VIEW bw.event_rows", []int32{notAView}},
+		{"bw_migrate", "DROP VIEW bw.alerts", []int32{accessDenied}},
+		{"bw_migrate", "CREATE OR REPLACE TABLE bw.event_rows (a Int8) ENGINE = MergeTree ORDER BY a", []int32{accessDenied}},
+		{"bw_migrate", "RENAME TABLE bw.event_rows TO bw.x", []int32{accessDenied}},
+		{"bw_migrate", "TRUNCATE TABLE bw.receipts", []int32{accessDenied}},
+		{"bw_migrate", "DELETE FROM bw.alert_rows WHERE 1", []int32{accessDenied}},
+		{"bw_migrate", "ALTER TABLE bw.event_rows DELETE WHERE 1", []int32{accessDenied}},
+		{"bw_migrate", "ALTER TABLE bw.schema_migrations DELETE WHERE 1", []int32{accessDenied}},
+		{"bw_migrate", "ALTER TABLE bw.event_rows UPDATE severity = 'low' WHERE 1", []int32{accessDenied}},
+		{"bw_migrate", "UPDATE bw.event_rows SET severity = 'low' WHERE 1", []int32{accessDenied}},
+		{"bw_migrate", "ALTER TABLE bw.event_rows DROP PARTITION tuple(1)", []int32{accessDenied}},
+		{"bw_migrate", "ALTER TABLE bw.event_rows DETACH PARTITION ALL", []int32{accessDenied}},
+		{"bw_migrate", "ALTER TABLE bw.event_rows DROP COLUMN severity", []int32{accessDenied}},
+		{"bw_migrate", "ALTER TABLE bw.event_rows CLEAR COLUMN severity IN PARTITION tuple(1)", []int32{accessDenied}},
+		{"bw_migrate", "ALTER TABLE bw.event_rows RENAME COLUMN severity TO x", []int32{accessDenied}},
+		{"bw_migrate", "ALTER TABLE bw.raw_rows MODIFY COLUMN value String TTL toDateTime(batch_time)", []int32{accessDenied}},
+		{"bw_migrate", "ALTER TABLE bw.event_rows MODIFY TTL toDateTime(batch_time)", []int32{accessDenied}},
+		{"bw_migrate", "OPTIMIZE TABLE bw.event_rows FINAL DEDUPLICATE", []int32{accessDenied}},
+		{"bw_migrate", "CREATE MATERIALIZED VIEW bw.x TO bw.notices AS SELECT * FROM bw.notices", []int32{accessDenied}},
 	} {
 		err := server.as(test.account).dial(t).Exec(t.Context(), test.query)
 		if test.codes == nil {
@@ -101,6 +132,70 @@ func TestRights(t *testing.T) {
 		}
 		if !refused {
 			t.Errorf("%s: %s: code %d (%.120s), want one of %v", test.account, test.query, e.Code, e.Message, test.codes)
+		}
+	}
+}
+
+// stopper migrates as far as version last, as a build of that time did.
+type stopper struct {
+	driver.Conn
+	last, recorded int
+}
+
+var errStopped = errors.New("far enough")
+
+func (s *stopper) Exec(ctx context.Context, query string, args ...any) error {
+	if s.recorded == s.last {
+		return errStopped
+	}
+	if strings.HasPrefix(query, "INSERT INTO bw.schema_migrations") {
+		s.recorded++
+	}
+	return s.Conn.Exec(ctx, query, args...)
+}
+
+// TestMigrateFromEveryVersion brings databases of every earlier build, with a word fewer in each vocabulary, to this one's
+// with the rights of the account for it.
+func TestMigrateFromEveryVersion(t *testing.T) {
+	server := withRoles(t)
+	admin, migrate := server.dial(t), server.as("bw_migrate").dial(t)
+	opt := schema.Options{Layout: schema.Layout{Database: rightsDB}}
+	for version := 1; version <= schema.Version; version++ {
+		if err := schema.Migrate(t.Context(), &stopper{Conn: admin, last: version}, opt); err != nil && !errors.Is(err, errStopped) {
+			t.Fatalf("version %d: %v", version, err)
+		}
+		narrow(t, admin)
+		if err := schema.Migrate(t.Context(), migrate, opt); err != nil {
+			t.Errorf("from version %d: %v", version, err)
+		}
+		if err := schema.CheckSchema(t.Context(), migrate, opt.Layout); err != nil {
+			t.Errorf("from version %d: %v", version, err)
+		}
+		if err := admin.Exec(t.Context(), "DROP DATABASE bw SYNC"); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// narrow takes the last word from every vocabulary of the tables.
+func narrow(t *testing.T, conn driver.Conn) {
+	t.Helper()
+	var columns []struct {
+		Table string `ch:"table"`
+		Name  string `ch:"name"`
+		Type  string `ch:"type"`
+	}
+	if err := conn.Select(t.Context(), &columns, "SELECT table, name, type FROM system.columns WHERE database = 'bw' "+
+		"AND type LIKE 'Enum8(%' AND table IN (SELECT name FROM system.tables WHERE database = 'bw' AND engine = 'MergeTree')"); err != nil {
+		t.Fatal(err)
+	}
+	if len(columns) == 0 {
+		t.Fatal("no vocabulary found")
+	}
+	for _, c := range columns {
+		fewer := c.Type[:strings.LastIndex(c.Type, ",")] + ")"
+		if err := conn.Exec(t.Context(), "ALTER TABLE bw."+c.Table+" MODIFY COLUMN "+c.Name+" "+fewer); err != nil {
+			t.Fatalf("%s.%s: %v", c.Table, c.Name, err)
 		}
 	}
 }
