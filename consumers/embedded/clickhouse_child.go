@@ -27,8 +27,8 @@ type clickHouseSpec struct {
 }
 
 // The engine serves as long as its last statement runs, so the last one sleeps
-// until it is killed. It reads nothing and needs no right but one: see the
-// account "default" in users.xml.
+// until it is killed. It reads nothing. The account "default" in users.xml has
+// the rights for these statements and a quota of their number.
 const (
 	holdQuery   = "SELECT ignore(sleepEachRow(1)) FROM system.numbers FORMAT Null SETTINGS max_block_size=1, max_threads=1"
 	listenQuery = "SYSTEM START LISTEN TCP; SYSTEM START LISTEN HTTP; " + holdQuery

@@ -170,6 +170,9 @@ var serverConfig = template.Must(template.New("config.xml").Funcs(funcs).Parse(`
 // listenQuery needs. The engine's own session logs in as default, without
 // password, from the loopback; no network rule tells it from a stranger's
 // connection (::1 and 127.0.0.1 are one to the engine), so it must be worthless.
+// Its right to open ports is one to close them as well, so the quota "start" lets
+// default run three statements until 2065, the engine's own: listenQuery. A
+// stranger's that comes between them has the last refused, which ends the process.
 //
 // The profile "default" is the base of all others. poll_interval is how often an
 // idle connection looks whether the server stops: at its usual 10 s a stop with
@@ -192,13 +195,16 @@ var usersConfig = template.Must(template.New("users.xml").Funcs(funcs).Parse(`<c
     </{{.Name}}>
 {{- end}}
   </profiles>
-  <quotas><default/></quotas>
+  <quotas>
+    <default/>
+    <start><interval><duration>1500000000</duration><queries>3</queries></interval></start>
+  </quotas>
   <users>
     <default>
       <password></password>
       <networks><ip>::1</ip></networks>
       <profile>default</profile>
-      <quota>default</quota>
+      <quota>start</quota>
       <grants>
         <query>GRANT SYSTEM LISTEN ON *.*</query>
         <query>GRANT SELECT ON system.numbers</query>

@@ -122,12 +122,25 @@ func TestClickHouseDefaultAccountIsWorthless(t *testing.T) {
 		"CREATE TEMPORARY TABLE x (a Int32)",
 		"CREATE DATABASE x",
 		"SYSTEM SHUTDOWN",
+		"SYSTEM STOP LISTEN TCP",
+		"SYSTEM STOP LISTEN HTTP",
+		"SYSTEM STOP LISTEN QUERIES ALL",
+		"SYSTEM START LISTEN HTTP",
 		"SYSTEM FLUSH LOGS",
 		"KILL QUERY WHERE 1",
 	} {
-		if status, body := query(t, server, "", "", q); status == http.StatusOK || !strings.Contains(body, "ACCESS_DENIED") && !strings.Contains(body, "UNKNOWN_TABLE") {
+		if status, body := query(t, server, "", "", q); status == http.StatusOK || !strings.Contains(body, "ACCESS_DENIED") && !strings.Contains(body, "QUOTA_EXCEEDED") && !strings.Contains(body, "UNKNOWN_TABLE") {
 			t.Errorf("default may %s: %s", q, body)
 		}
+		if err := server.OpenAs(t, "", "default", "").Exec(t.Context(), q); err == nil {
+			t.Errorf("default may %s on the native port", q)
+		}
+	}
+	if err := server.Open(t, db).Ping(t.Context()); err != nil {
+		t.Errorf("the native port afterwards: %v", err)
+	}
+	if status, body := query(t, server, embeddedtest.Admin, embeddedtest.Password, "SELECT 1"); status != http.StatusOK {
+		t.Errorf("HTTP afterwards: %s", body)
 	}
 }
 
