@@ -48,11 +48,6 @@ type local struct {
 // runUp starts the servers in the order in which they need each other, then the worker, the traffic and the list of
 // alerts, and stops them in the reverse order.
 func runUp(ctx context.Context, f *upFlags, stdout, stderr io.Writer) error {
-	if f.duration > 0 {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, f.duration)
-		defer cancel()
-	}
 	u := &local{flags: f, stdout: stdout, stderr: stderr}
 	u.log = slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	err := u.start(ctx)
@@ -64,7 +59,7 @@ func runUp(ctx context.Context, f *upFlags, stdout, stderr io.Writer) error {
 	if stopErr := u.stop(stop); stopErr != nil {
 		err = errors.Join(err, stopErr)
 	}
-	if ctx.Err() != nil && (err == nil || errors.Is(err, ctx.Err())) {
+	if err == nil || ctx.Err() != nil && errors.Is(err, ctx.Err()) {
 		u.say("Stopped. The next up goes on from here.")
 		return nil
 	}
@@ -196,8 +191,20 @@ func (u *local) storeOptions(account string) store.Options {
 	return store.Options{Hosts: []string{u.clickhouse.Addr()}, User: account, Password: u.home.state.Passwords[account]}
 }
 
-// work runs the worker, the traffic and the list of alerts until ctx ends.
+// work keeps the servers running for everything that uses them, which they outlive.
 func (u *local) work(ctx context.Context) error {
+	serving, stopServers := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopServers()
+	var servers errgroup.Group
+	servers.Go(func() error { return u.clickhouse.Run(serving) })
+	servers.Go(func() error { return u.broker.Run(serving) })
+	err := u.judge(ctx)
+	stopServers()
+	return errors.Join(err, servers.Wait())
+}
+
+// judge runs the worker, the console, the traffic and the list of alerts until ctx ends or the time of --for is over.
+func (u *local) judge(ctx context.Context) error {
 	cfg, err := u.config()
 	if err != nil {
 		return err
@@ -209,7 +216,7 @@ func (u *local) work(ctx context.Context) error {
 		}
 		defer stop()
 	}
-	w, err := openWorker(ctx, cfg, u.log)
+	w, err := u.openWorker(ctx, cfg)
 	if err != nil {
 		return err
 	}
@@ -219,6 +226,10 @@ func (u *local) work(ctx context.Context) error {
 		return err
 	}
 	defer reader.Close()
+	sample, err := u.newTraffic()
+	if err != nil {
+		return err
+	}
 	console, err := u.openConsole(ctx, w, reader)
 	if err != nil {
 		return err
@@ -232,20 +243,67 @@ func (u *local) work(ctx context.Context) error {
 		told(b)
 		u.say("%s  the changed rules and files are in force (bundle %.12s)", time.Now().UTC().Format(time.TimeOnly), b.Digest)
 	}
+	ctx, cancel := u.limit(ctx)
+	defer cancel()
 	g, ctx := errgroup.WithContext(ctx)
-	serving, stopServers := context.WithCancel(context.WithoutCancel(ctx)) // the servers outlive those that use them
-	var servers errgroup.Group
-	servers.Go(func() error { return u.clickhouse.Run(serving) })
-	servers.Go(func() error { return u.broker.Run(serving) })
 	g.Go(func() error { return w.run(ctx, false) })
 	g.Go(func() error { return console.site.run(ctx, console.listener) })
 	g.Go(func() error { return u.follow(ctx, reader) })
-	if !u.flags.quiet {
-		g.Go(func() error { return u.traffic(ctx) })
+	if sample != nil {
+		g.Go(func() error { return u.traffic(ctx, sample) })
 	}
-	err = g.Wait()
-	stopServers()
-	return errors.Join(err, servers.Wait())
+	return g.Wait()
+}
+
+// openAttempts is how often a worker is opened where ClickHouse ends meanwhile.
+const openAttempts = 3
+
+// openWorker opens the worker, anew where ClickHouse ended meanwhile: it is being started again.
+func (u *local) openWorker(ctx context.Context, cfg config.Config) (*worker, error) {
+	for attempt := 1; ; attempt++ {
+		ended := u.clickhouse.Done()
+		w, err := openWorker(ctx, cfg, u.log)
+		if err == nil || attempt == openAttempts || ctx.Err() != nil {
+			return w, err
+		}
+		select {
+		case <-ended:
+			u.log.Warn("ClickHouse ended before the worker was ready, which is opened again", "error", err)
+		case <-time.After(time.Second): // a broken connection is noticed a little before the end of the process
+			return nil, err
+		}
+		if err := u.awaitClickHouse(ctx); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// awaitClickHouse waits until a process of ClickHouse runs again.
+func (u *local) awaitClickHouse(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, ownPatience)
+	defer cancel()
+	for {
+		select {
+		case <-u.clickhouse.Done():
+		default:
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("ClickHouse does not come back: %w", ctx.Err())
+		case <-time.After(pace):
+		}
+	}
+}
+
+// limit ends what begins now after the time of --for, to which what went before, such as a first download, does not count.
+func (u *local) limit(ctx context.Context) (context.Context, context.CancelFunc) {
+	if u.flags.duration == 0 {
+		return context.WithCancel(ctx)
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	timer := time.AfterFunc(u.flags.duration, cancel)
+	return ctx, func() { timer.Stop(); cancel() }
 }
 
 // config is that of a worker on this machine.
@@ -264,21 +322,25 @@ func (u *local) config() (c config.Config, err error) {
 	return c, err
 }
 
-// traffic makes the sample traffic of the bundle's company.
-func (u *local) traffic(ctx context.Context) error {
+// newTraffic prepares the sample traffic of the bundle's company, nil where none is wanted.
+func (u *local) newTraffic() (*traffic.Generator, error) {
+	if u.flags.quiet {
+		return nil, nil
+	}
 	world, err := traffic.Collect(os.DirFS(u.bundle))
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if world.Public, err = traffic.PublicAddresses(u.geoip, world.Countries()); err != nil {
-		return err
+		return nil, fmt.Errorf("no sample traffic without addresses (--no-traffic does without): %s: %w", u.geoip, err)
 	}
-	generator, err := traffic.New(world, traffic.Options{
+	return traffic.New(world, traffic.Options{
 		Seed: u.flags.seed, Start: time.Now(), Rate: u.flags.rate, CloudTrailShare: 0.1, PlantedShare: traffic.DefaultPlantedShare,
 	})
-	if err != nil {
-		return err
-	}
+}
+
+// traffic writes the sample traffic to the broker.
+func (u *local) traffic(ctx context.Context, generator *traffic.Generator) error {
 	client, err := kafka.New(kafka.Config{Brokers: u.broker.Addrs()})
 	if err != nil {
 		return err

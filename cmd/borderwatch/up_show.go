@@ -68,6 +68,13 @@ func (u *local) follow(ctx context.Context, reader *store.Store) error {
 				return err
 			}
 			u.home.state.Cursor = next
+			if len(alerts) == 0 {
+				break
+			}
+			// Now, not at the end: after kill -9 the next up must not show them again.
+			if err := u.home.save(); err != nil {
+				return fmt.Errorf("remember which alerts were shown: %w", err)
+			}
 		}
 		select {
 		case <-ctx.Done():

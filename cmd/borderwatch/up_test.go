@@ -104,6 +104,7 @@ func TestUp(t *testing.T) {
 		}
 		askAsPartner(t, said)
 		workInConsole(t, said)
+		awaitCursor(t, f.dir)
 	})
 	for _, a := range first {
 		if a.AlertID == "" || a.Time.IsZero() || a.RuleID == "" || a.Severity == "" || a.ActorID == "" || a.Country == "" || a.Why == "" {
@@ -124,6 +125,46 @@ func TestUp(t *testing.T) {
 	}
 	if _, err := os.Stat(filepath.Join(f.dir, "bundle", "packs", "eu", "EU-101.yaml")); err != nil {
 		t.Error("the rules are not laid out for editing:", err)
+	}
+}
+
+// awaitCursor waits until what was shown is on disk while up runs: after kill -9 the next up goes on from there.
+func awaitCursor(t *testing.T, dir string) {
+	t.Helper()
+	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+		h := home{dir: dir}
+		if err := h.load(); err != nil {
+			t.Fatal(err)
+		}
+		if cursor, err := h.state.Cursor.MarshalJSON(); err != nil || strings.Contains(string(cursor), upTopic) {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Error("which alerts were shown is not remembered while up runs")
+			return
+		}
+	}
+}
+
+// TestUpFor counts the time from when everything runs, however long the start took.
+func TestUpFor(t *testing.T) {
+	needUp(t)
+	dir := embeddedtest.Dir(t)
+	var said lines
+	if err := runUp(t.Context(), &upFlags{dir: dir, rate: 20, duration: time.Millisecond}, io.Discard, &said); err != nil {
+		t.Fatal(err)
+	}
+	if text := strings.Join(said.all(), "\n"); !strings.Contains(text, "borderwatch is running on this machine") || !strings.Contains(text, "Stopped.") {
+		t.Errorf("ended before everything ran: %s", text)
+	}
+	corrupt := filepath.Join(t.TempDir(), "country.mmdb")
+	if err := os.WriteFile(corrupt, []byte("not a database"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var first lines
+	err := runUp(t.Context(), &upFlags{dir: dir, rate: 20, geoip: corrupt}, io.Discard, &first)
+	if err == nil || !strings.Contains(err.Error(), corrupt) || strings.Contains(strings.Join(first.all(), "\n"), "is running") {
+		t.Errorf("a damaged location database: %v", err)
 	}
 }
 

@@ -5,6 +5,7 @@ package bundle
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -57,6 +58,22 @@ func Load(src Source) (*Bundle, error) {
 
 // Read collects the parts of a source. It looks at nothing in them.
 func (src Source) Read() ([]Part, error) {
+	return src.read(os.ReadFile)
+}
+
+// readLive is Read for a bundle that is to judge: a location database that is not there is an empty one, so that places
+// are unknown, with a warning, as with a damaged one. Tools that read for a person refuse it instead.
+func (src Source) readLive() ([]Part, error) {
+	return src.read(func(name string) ([]byte, error) {
+		data, err := os.ReadFile(name)
+		if errors.Is(err, fs.ErrNotExist) {
+			return []byte{}, nil
+		}
+		return data, err
+	})
+}
+
+func (src Source) read(database func(name string) ([]byte, error)) ([]Part, error) {
 	parts, err := readDir(os.DirFS(src.Dir))
 	if err != nil {
 		return nil, fmt.Errorf("bundle directory %s: %w", src.Dir, err)
@@ -65,7 +82,7 @@ func (src Source) Read() ([]Part, error) {
 		if db.file == "" {
 			continue
 		}
-		data, err := os.ReadFile(db.file)
+		data, err := database(db.file)
 		if err != nil {
 			return nil, fmt.Errorf("location database: %w", err)
 		}
@@ -76,7 +93,7 @@ func (src Source) Read() ([]Part, error) {
 
 // Candidate implements Origin: the files as they are, unsigned.
 func (src Source) Candidate(context.Context, *release.Release) (Candidate, error) {
-	parts, err := src.Read()
+	parts, err := src.readLive()
 	return Candidate{Parts: parts}, err
 }
 

@@ -2,6 +2,7 @@ package bundle_test
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"maps"
 	"os"
@@ -9,6 +10,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"borderwatch/consumers/bundle"
 	"borderwatch/consumers/enrich/enrichtest"
@@ -214,6 +217,82 @@ func TestReload(t *testing.T) {
 	before := m.Current()
 	if err := m.Reload(t.Context()); err == nil || m.Current() != before {
 		t.Errorf("a bundle that could not be kept is in force: %v", err)
+	}
+}
+
+// A store that does not answer is not the bundle's fault: its words say so, and a start waits for it.
+func TestStoreThatIsDown(t *testing.T) {
+	dir := shipped(t)
+	down := errors.New("insert into bundle_parts: EOF")
+	start := func(ctx context.Context, failures int) (m *bundle.Manager, took time.Duration, err error) {
+		kept := newArchive()
+		m = bundle.NewManager(bundle.Source{Dir: dir}, &flaky{archive: kept, failures: failures, err: down}, slog.New(slog.DiscardHandler))
+		m.OnRefusal = func(err error) { t.Errorf("refused: %v", err) }
+		begun := time.Now()
+		err = m.Start(ctx)
+		return m, time.Since(begun), err
+	}
+	synctest.Test(t, func(t *testing.T) {
+		if m, took, err := start(t.Context(), 3); err != nil || m.Current() == nil || took < time.Second {
+			t.Errorf("a store that comes back: %v after %v", err, took)
+		}
+	})
+	synctest.Test(t, func(t *testing.T) {
+		_, took, err := start(t.Context(), 1000)
+		var storage *bundle.StorageError
+		if !errors.As(err, &storage) || !errors.Is(err, down) || took > time.Minute {
+			t.Fatalf("a store that stays away: %v after %v", err, took)
+		}
+		if text := err.Error(); strings.Contains(text, "not fit") || !strings.Contains(text, "ClickHouse") {
+			t.Errorf("told as %q", text)
+		}
+	})
+	m, _, err := start(t.Context(), 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	first := m.Current()
+	edit(t, "title:", "title: A", dir, "packs/eu/EU-101.yaml")
+	m.OnActivate = func(context.Context, *bundle.Bundle) error { return down }
+	if err := m.Reload(t.Context()); err == nil || m.Refused() || m.Current() != first {
+		t.Errorf("a change that cannot be recorded: %v, refused %v", err, m.Refused())
+	}
+}
+
+// flaky fails a few times.
+type flaky struct {
+	*archive
+	failures int
+	err      error
+}
+
+func (f *flaky) InsertBundle(ctx context.Context, digest, manifest string, parts map[string][]byte) error {
+	if f.failures--; f.failures >= 0 {
+		return f.err
+	}
+	return f.archive.InsertBundle(ctx, digest, manifest, parts)
+}
+
+// A worker goes on without its location database, as with a damaged one; a person who names one that is not there made a
+// mistake.
+func TestMissingLocationDatabase(t *testing.T) {
+	source := bundle.Source{Dir: shipped(t), GeoIP: filepath.Join(t.TempDir(), "country.mmdb")}
+	if _, err := source.Read(); err == nil || !strings.Contains(err.Error(), source.GeoIP) {
+		t.Errorf("read for a person: %v", err)
+	}
+	m := bundle.NewManager(source, newArchive(), slog.New(slog.DiscardHandler))
+	if err := m.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if !slices.ContainsFunc(m.Current().Warnings, func(w string) bool {
+		return strings.Contains(w, "country.mmdb") && strings.Contains(w, "missing")
+	}) {
+		t.Errorf("no warning names it: %v", m.Current().Warnings)
+	}
+	write(t, string(enrichtest.Database(map[string]enrichtest.Record{"203.0.113.0/24": {}})), source.GeoIP)
+	before := m.Current().Digest
+	if err := m.Reload(t.Context()); err != nil || m.Current().Digest == before {
+		t.Errorf("the database that came is not in force: %v", err)
 	}
 }
 

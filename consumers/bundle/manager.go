@@ -50,15 +50,51 @@ func NewManager(origin Origin, archive Archive, log *slog.Logger) *Manager {
 	return &Manager{origin: origin, archive: archive, log: log}
 }
 
+// StorageError says that a bundle does not judge because of what keeps bundles. The bundle is not at fault, and trying
+// again helps where that comes back.
+type StorageError struct {
+	What string // what was not possible
+	Err  error
+}
+
+func (e *StorageError) Error() string { return e.What + ": " + e.Err.Error() }
+
+// Unwrap returns the cause.
+func (e *StorageError) Unwrap() error { return e.Err }
+
+// A start waits 0.5, 1, 2, 4, 8 and 16 s for storage that fails.
+const (
+	startAttempts = 7
+	startPause    = 500 * time.Millisecond
+)
+
 // Start puts the first bundle in force: that of the origin, or where it is bad the one that judged last. Without a good
-// one nothing can be judged, so its error ends the process.
+// one nothing can be judged, so its error ends the process. It tries again for half a minute where storage fails, and
+// returns *StorageError then.
 func (m *Manager) Start(ctx context.Context) error {
+	for attempt := 1; ; attempt++ {
+		err := m.start(ctx)
+		var storage *StorageError
+		if !errors.As(err, &storage) || attempt == startAttempts {
+			return err
+		}
+		m.log.Warn("the first bundle is not in force yet, it is tried again", "attempt", attempt, "error", err)
+		select {
+		case <-ctx.Done():
+			return errors.Join(ctx.Err(), err)
+		case <-time.After(startPause << (attempt - 1)):
+		}
+	}
+}
+
+func (m *Manager) start(ctx context.Context) error {
 	last, err := m.last(ctx)
 	if err != nil {
 		return err
 	}
 	bad := m.replace(ctx, last)
-	if bad == nil || ctx.Err() != nil {
+	var storage *StorageError
+	if bad == nil || ctx.Err() != nil || errors.As(bad, &storage) {
 		return bad
 	}
 	unfit := fmt.Errorf("the bundle in %s is not fit for use, and without one nothing can be judged (borderwatch rules check shows all that is wrong):\n%w", m.origin, bad)
@@ -84,16 +120,23 @@ func (m *Manager) last(ctx context.Context) (p predecessor, err error) {
 	if m.History == nil {
 		return p, nil
 	}
+	const what = "which bundle judged last cannot be read from ClickHouse"
 	digest, ok, err := m.History.LastBundle(ctx)
-	if err != nil || !ok {
-		return p, err
+	if err != nil {
+		return p, &StorageError{what, err}
+	}
+	if !ok {
+		return p, nil
 	}
 	signed, err := FetchRelease(ctx, m.archive, digest)
 	if errors.Is(err, ErrLost) {
 		m.log.Error("the bundle that judged last is not in the archive as it was", "digest", digest, "error", err)
 		return p, nil
 	}
-	return predecessor{digest: digest, release: signed}, err
+	if err != nil {
+		return p, &StorageError{what, err}
+	}
+	return predecessor{digest: digest, release: signed}, nil
 }
 
 // fallBack puts the bundle in force that judged last. It was live before, so its age does not matter; its signatures do.
@@ -136,11 +179,17 @@ func (m *Manager) Run(ctx context.Context, interval time.Duration) error {
 	}
 }
 
-// Reload puts the origin's bundle in force if it changed and is good. It reports whether it is good.
+// Reload puts the origin's bundle in force if it changed and is good. Its error says why it is not in force; one that could
+// not be kept is not refused, the next Reload tries again.
 func (m *Manager) Reload(ctx context.Context) error {
 	before := m.Current()
 	err := m.replace(ctx, predecessor{digest: before.Digest, release: before.Release, started: true})
-	if err != nil && ctx.Err() == nil {
+	var storage *StorageError
+	switch {
+	case err == nil || ctx.Err() != nil:
+	case errors.As(err, &storage):
+		m.log.Warn("the changed bundle is not in force yet, it is tried again", "in_force", before.Digest, "error", err)
+	default:
 		m.refuse(err)
 	}
 	if err == nil && m.setRefused("") && m.Current() == before && m.OnChange != nil {
@@ -209,7 +258,13 @@ func (m *Manager) verify(ctx context.Context, c Candidate, at release.Context) (
 	if err != nil {
 		return nil, err
 	}
-	at.Base = func(content string) ([]Part, error) { return FetchParts(ctx, m.archive, content) }
+	at.Base = func(content string) ([]Part, error) {
+		parts, err := FetchParts(ctx, m.archive, content)
+		if err != nil && !errors.Is(err, ErrLost) {
+			err = &StorageError{"the bundle that the signed change is based on cannot be read from ClickHouse", err}
+		}
+		return parts, err
+	}
 	return m.Policy.Verify(c.Parts, signed, at)
 }
 
@@ -226,11 +281,11 @@ func (m *Manager) setRefused(why string) bool {
 // found.
 func (m *Manager) activate(ctx context.Context, b *Bundle) error {
 	if err := Keep(ctx, m.archive, b.Parts); err != nil {
-		return err
+		return &StorageError{"the bundle is fit for use, but ClickHouse does not keep it, and one that is not kept must not judge", err}
 	}
 	if m.OnActivate != nil {
 		if err := m.OnActivate(ctx, b); err != nil {
-			return fmt.Errorf("record the activation of bundle %s: %w", b.Digest, err)
+			return &StorageError{"the bundle is fit for use, but the evidence log does not record its activation", fmt.Errorf("bundle %s: %w", b.Digest, err)}
 		}
 	}
 	m.remember(b)

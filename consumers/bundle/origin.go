@@ -133,7 +133,7 @@ const developmentLifetime = time.Hour
 
 // Candidate implements Origin. Files that are live already keep their statement.
 func (d Development) Candidate(_ context.Context, live *release.Release) (Candidate, error) {
-	parts, err := d.Source.Read()
+	parts, err := d.Source.readLive()
 	if err != nil {
 		return Candidate{}, err
 	}

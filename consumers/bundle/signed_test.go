@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"golang.org/x/mod/sumdb/note"
@@ -233,9 +234,11 @@ func TestBadBundleAtTheStart(t *testing.T) {
 		t.Errorf("under a policy that does not know its signers: %v", err)
 	}
 	down := errors.New("down")
-	if err := o.manager(kept, &history{err: down}).Start(t.Context()); !errors.Is(err, down) {
-		t.Errorf("the store does not answer: %v", err)
-	}
+	synctest.Test(t, func(t *testing.T) { // which waits between attempts
+		if err := o.manager(kept, &history{err: down}).Start(t.Context()); !errors.Is(err, down) {
+			t.Errorf("the store does not answer: %v", err)
+		}
+	})
 }
 
 // A machine changes what people signed: it is compared with that, which the archive has by the digest of its content.
@@ -286,13 +289,15 @@ func TestMachineChangesARoster(t *testing.T) {
 }
 
 func TestActivationThatIsNotRecorded(t *testing.T) {
-	o := newOffice(t)
-	o.sign(t, o.build(t), nil, o.approver)
-	m := o.manager(newArchive(), &history{})
-	m.OnActivate = func(context.Context, *bundle.Bundle) error { return errors.New("the ledger is down") }
-	if err := m.Start(t.Context()); err == nil || m.Current() != nil {
-		t.Errorf("in force without its leaf: %v", err)
-	}
+	synctest.Test(t, func(t *testing.T) { // which waits between attempts
+		o := newOffice(t)
+		o.sign(t, o.build(t), nil, o.approver)
+		m := o.manager(newArchive(), &history{})
+		m.OnActivate = func(context.Context, *bundle.Bundle) error { return errors.New("the ledger is down") }
+		if err := m.Start(t.Context()); err == nil || m.Current() != nil || strings.Contains(err.Error(), "not fit for use") {
+			t.Errorf("in force without its leaf, or called unfit: %v", err)
+		}
+	})
 }
 
 func TestLocationDatabaseOfAnArchive(t *testing.T) {

@@ -3,6 +3,7 @@ package enrich
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"net/netip"
 	"strconv"
@@ -83,7 +84,7 @@ func (g *geo) load(data []byte) (err error) {
 		}
 	}()
 	if len(data) == 0 {
-		return fmt.Errorf("the file is empty")
+		return errors.New("the file is missing or empty")
 	}
 	g.reader, err = maxminddb.OpenBytes(data)
 	if err != nil {

@@ -89,7 +89,7 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 	reg.MustRegister(m.memory, m.refusals, m.refused)
 	m.inForce = gauge("bundle_info", "1 for the bundle in force, by digest.", "digest")
 	m.signed = gauge("bundle_signed", "1 for how the bundle in force is signed: signed, development or unsigned.", "by")
-	m.geoBuilt = gauge("geoip_build_timestamp_seconds", "When the location databases in force were built.", "name")
+	m.geoBuilt = gauge("geoip_build_timestamp_seconds", "When the location databases in force were built, 0 for one that is missing or damaged.", "name")
 	return m
 }
 
@@ -102,7 +102,10 @@ func (m *Metrics) BundleInForce(b *bundle.Bundle) {
 	m.signed.WithLabelValues(b.Signatures()).Set(1)
 	m.geoBuilt.Reset()
 	for _, db := range b.Enricher.Geo() {
-		if !db.Built.IsZero() {
+		switch {
+		case db.Problem != "":
+			m.geoBuilt.WithLabelValues(db.Name).Set(0) // so that the alert for old ones fires
+		case !db.Built.IsZero():
 			m.geoBuilt.WithLabelValues(db.Name).Set(float64(db.Built.Unix()))
 		}
 	}
