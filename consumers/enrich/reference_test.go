@@ -251,7 +251,7 @@ func TestProblemsHavePlaceAndHint(t *testing.T) {
 		{"format: borderwatch/networks/v1\nlists:\n  - {name: a, kind: tor, file: lists/bad.txt}", `lists/bad.txt:2:1: "1.2.3.400" is not an address or CIDR prefix`},
 		{"format: borderwatch/networks/v1\nlists:\n  - {name: a, kind: cloud, file: lists/tor.txt}", `lists/tor.txt:2:1: "203.0.113.1": a cloud list has lines of prefix,country, any other list only a prefix a line`},
 		{"format: borderwatch/approvals/v1\napprovals:\n  - {id: AP-1, actors: [u-1], datasets: [a], from: 2026-01-01}", "f.yaml:3:5: until is missing"},
-		{"format: borderwatch/roster/v1\npeople: [", "f.yaml:2:1: not YAML: "},
+		{"format: borderwatch/roster/v1\npeople: [", "f.yaml:2:1: a value is missing here"},
 	} {
 		files := lists()
 		files["lists/bad.txt"] = []byte("1.2.3.4\n1.2.3.400\n")

@@ -5,13 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"regexp"
-	"strconv"
 	"strings"
 
 	"github.com/agnivade/levenshtein"
 	"go.yaml.in/yaml/v3"
 
+	"borderwatch/rules/policy"
 	"borderwatch/schemas/access"
 )
 
@@ -48,7 +47,7 @@ func (r *reader) documents(data []byte) []object {
 			return objects
 		}
 		if err != nil {
-			r.syntax(err)
+			r.syntax(data, err)
 			return objects
 		}
 		if len(doc.Content) != 1 || isNull(doc.Content[0]) {
@@ -60,17 +59,9 @@ func (r *reader) documents(data []byte) []object {
 	}
 }
 
-var syntaxLine = regexp.MustCompile(`line (\d+): `)
-
-func (r *reader) syntax(err error) {
-	text := strings.TrimPrefix(err.Error(), "yaml: ")
-	p := Problem{Path: r.path, Message: "not YAML: " + text, Severity: Error}
-	if m := syntaxLine.FindStringSubmatchIndex(text); m != nil {
-		p.Line, _ = strconv.Atoi(text[m[2]:m[3]])
-		p.Column = 1
-		p.Message = "not YAML: " + text[:m[0]] + text[m[1]:]
-	}
-	*r.problems = append(*r.problems, p)
+func (r *reader) syntax(data []byte, err error) {
+	p := policy.Syntax(r.path, data, err)
+	*r.problems = append(*r.problems, Problem{Path: p.Path, Line: p.Line, Column: p.Column, Message: p.Message, Hint: p.Hint, Severity: Error})
 }
 
 // object is a mapping with its keys.

@@ -30,8 +30,8 @@ func (r *reader) nodes(data []byte) []*yaml.Node {
 		r.whole("the file has %d bytes, the limit is %d", len(data), MaxFileBytes)
 		return nil
 	}
-	if line, column, ok := tabIndent(data); ok {
-		r.problems = append(r.problems, At(Position{r.path, line, column}, "syntax", "", "the line is indented with a tab; YAML wants spaces"))
+	if p, ok := tabProblem(r.path, data); ok {
+		r.problems = append(r.problems, p)
 		return nil
 	}
 	var roots []*yaml.Node
@@ -45,7 +45,7 @@ func (r *reader) nodes(data []byte) []*yaml.Node {
 			return roots
 		}
 		if err != nil {
-			r.syntax(err)
+			r.problems = append(r.problems, Syntax(r.path, data, err))
 			return nil
 		}
 		if len(doc.Content) == 1 && r.sound(doc.Content[0], 1) && !isNull(doc.Content[0]) {
@@ -77,33 +77,6 @@ func (r *reader) sound(n *yaml.Node, depth int) bool {
 		}
 	}
 	return true
-}
-
-var yamlLine = regexp.MustCompile(`^yaml: (?:line (\d+): )?`)
-
-// syntax reports an error of the YAML parser, which knows the line at most.
-func (r *reader) syntax(err error) {
-	text, line := err.Error(), 1
-	if m := yamlLine.FindStringSubmatch(text); m != nil {
-		text = text[len(m[0]):]
-		if n, err := strconv.Atoi(m[1]); err == nil {
-			line = n
-		}
-	}
-	r.problems = append(r.problems, At(Position{r.path, line, 1}, "syntax", "", "the file is not YAML: %s", text))
-}
-
-// tabIndent finds a tab in the indentation of a line.
-func tabIndent(data []byte) (line, column int, found bool) {
-	for line = 1; len(data) > 0; line++ {
-		text, rest, _ := bytes.Cut(data, []byte{'\n'})
-		trimmed := bytes.TrimLeft(text, " ")
-		if len(trimmed) > 1 && trimmed[0] == '\t' && len(bytes.TrimSpace(trimmed)) > 0 {
-			return line, len(text) - len(trimmed) + 1, true
-		}
-		data = rest
-	}
-	return 0, 0, false
 }
 
 func isNull(n *yaml.Node) bool {
