@@ -23,7 +23,8 @@ func newRulesActivate() *cobra.Command {
 		Use:   "activate FILE --config CONFIG",
 		Short: "Announce a signed archive to the workers",
 		Long: `activate checks the signatures as a worker does, stores the archive in ClickHouse
-under its digest, and writes the signed statement to the topic bundle.topic of
+under its digest with the report of its impact (FILE.impact.json, where one was
+signed), and writes the signed statement to the topic bundle.topic of
 the configuration. Workers take it up within bundle.reload, each partition from
 its next batch on; from which offset is in the table activations.
 
@@ -62,6 +63,7 @@ type activation struct {
 	policy *release.Policy
 	parts  []bundle.Part
 	signed *release.Release
+	impact *impactFile // nil where none was signed
 	kafka  *kafka.Client
 	store  *store.Store
 }
@@ -94,6 +96,11 @@ func (a *activation) run(ctx context.Context, stdout io.Writer) error {
 	all := append(a.parts, release.NewPart(release.RoleSigned, bundle.SignedPath, a.signed.Text()))
 	if err := bundle.Keep(ctx, a.store, all); err != nil {
 		return err
+	}
+	if a.impact != nil {
+		if err := bundle.KeepReport(ctx, a.store, all, a.impact.text); err != nil {
+			return err
+		}
 	}
 	done := activated{Content: release.Digest(a.parts), Bundle: release.Digest(all), Environment: a.policy.Environment,
 		Topic: a.cfg.Bundle.Topic, Time: a.signed.Activated()}
@@ -130,6 +137,9 @@ func (a *activation) read(ctx context.Context) (err error) {
 		return fmt.Errorf("%s%s: %w", a.file, bundle.SignedSuffix, err)
 	}
 	a.parts = candidate.Parts
+	if a.impact, err = signedImpact(a.file, "", a.signed.Statement()); err != nil {
+		return err
+	}
 	_, err = bundle.Compile(a.parts)
 	return err
 }

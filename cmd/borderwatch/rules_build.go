@@ -2,15 +2,21 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"borderwatch/consumers/bundle"
+	"borderwatch/rules/lint"
+	"borderwatch/rules/policy"
 	"borderwatch/rules/release"
+	"borderwatch/schemas/access"
 )
 
 type buildFlags struct {
@@ -24,14 +30,16 @@ func newRulesBuild() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "build DIR -o FILE",
 		Short: "Make one archive of everything that decides, ready to be signed",
-		Long: `build checks the directory as a worker does, runs all tests, and writes rules,
-groups, exceptions, reference files and address lists into one archive. The same
-files give the same archive on every machine and day. Location databases are in
-it by their digest.`,
+		Long: `build makes the checks of rules check, whose errors it refuses, runs all tests as
+rules test and a worker do, and writes rules, groups, exceptions, reference files
+and address lists into one archive. The same files give the same archive on every
+machine and day. Location databases are in it by their digest.`,
 		Example: `  borderwatch rules build rules/ -o bundle.tar
   borderwatch rules build rules/ -o bundle.tar --geoip country.mmdb --format json`,
 		Args: usageArgs(cobra.ExactArgs(1)),
-		RunE: func(cmd *cobra.Command, args []string) error { return f.run(args[0], cmd.OutOrStdout()) },
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return f.run(args[0], cmd.OutOrStdout(), cmd.ErrOrStderr())
+		},
 	}
 	formatFlag(cmd, &f.format, formatText, formatJSON)
 	cmd.Flags().StringVarP(&f.out, "out", "o", "", "write the archive to this `file`")
@@ -54,13 +62,16 @@ type builtGroup struct {
 	SHA256 string `json:"sha256"`
 }
 
-func (f *buildFlags) run(dir string, stdout io.Writer) error {
+func (f *buildFlags) run(dir string, stdout, stderr io.Writer) error {
 	if f.out == "" {
 		return usageError{fmt.Errorf("name the archive with -o FILE")}
 	}
 	parts, err := bundle.Source{Dir: dir, GeoIP: f.geoip, GeoIPSecond: f.geoipSecond}.Read()
 	if err != nil {
 		return usageError{err}
+	}
+	if err := refuse(dir, parts, stderr); err != nil {
+		return err
 	}
 	if _, err := bundle.Compile(parts); err != nil {
 		return fmt.Errorf("%s is not fit for use:\n%w\nborderwatch rules check and rules test say more", dir, err)
@@ -81,6 +92,20 @@ func (f *buildFlags) run(dir string, stdout io.Writer) error {
 	}
 	_, err = fmt.Fprintf(stdout, "%s: %d files, content sha256:%s\nSign it: borderwatch rules sign %s --key KEY\n", f.out, len(parts), b.Content, f.out)
 	return err
+}
+
+// refuse makes the checks of rules check and shows the errors among their findings.
+func refuse(dir string, parts []release.Part, stderr io.Writer) error {
+	found := bundle.Inspect(parts)
+	findings := findingsOf(found, policy.DayOf(access.Millis(time.Now().UnixMilli())))
+	errs := slices.DeleteFunc(findings, func(p lint.Finding) bool { return p.Severity != policy.SeverityError })
+	switch {
+	case len(errs) > 0:
+		return errors.Join(showErrors(stderr, errs, found.Sources), fmt.Errorf("%s is not fit for use: %s", dir, count(len(errs), "error")))
+	case len(found.Set.Rules) == 0:
+		return usageError{fmt.Errorf("%s: %w", dir, errEmpty)}
+	}
+	return nil
 }
 
 // replaceFile writes a file such that a reader sees the old one or the new one, whole.

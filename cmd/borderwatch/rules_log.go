@@ -14,6 +14,7 @@ import (
 	"borderwatch/cmd/borderwatch/config"
 	"borderwatch/consumers/bundle"
 	"borderwatch/consumers/store"
+	"borderwatch/rules/impact"
 	"borderwatch/rules/policy"
 )
 
@@ -55,9 +56,17 @@ type loggedBundle struct {
 	SignedAt    *time.Time     `json:"signed_at,omitempty"`
 	Environment string         `json:"environment,omitempty"`
 	Previous    string         `json:"previous,omitempty"`
-	Impact      string         `json:"impact,omitempty"` // digest of the report
+	Impact      string         `json:"impact,omitempty"`        // digest of the report
+	Effect      *loggedEffect  `json:"impact_report,omitempty"` // what the report says, where it is stored
 	Problem     string         `json:"problem,omitempty"`
 	Judged      []loggedExtent `json:"judged"`
+}
+
+// loggedEffect is the signed report in short.
+type loggedEffect struct {
+	Events  *impact.Events `json:"events"`            // null where none were judged
+	Changes *impact.Counts `json:"changes,omitempty"` // of alerts that notify
+	words   string
 }
 
 // loggedExtent is a run of offsets. Until is null where it goes on.
@@ -190,6 +199,25 @@ func (b *loggedBundle) describe(ctx context.Context, rows *store.Store) error {
 	s := signed.Statement()
 	b.Content, b.Environment, b.Previous, b.Impact = s.Content, s.Environment, s.Previous, s.Impact
 	b.Signed, b.SignedAt = signed.SignerNames(), &s.Time
+	if b.Impact == "" {
+		return nil
+	}
+	return b.describeImpact(ctx, rows)
+}
+
+func (b *loggedBundle) describeImpact(ctx context.Context, rows *store.Store) error {
+	text, err := bundle.FetchReport(ctx, rows, b.Impact)
+	if err != nil || text == nil {
+		return err
+	}
+	report, err := impact.Parse(text)
+	if err != nil {
+		return nil // what was signed before reports were checked says nothing that could be counted
+	}
+	b.Effect = &loggedEffect{Events: report.Events, words: report.Summary()}
+	if report.Alerts != nil {
+		b.Effect.Changes = &report.Alerts.Changes
+	}
 	return nil
 }
 
@@ -220,11 +248,14 @@ func (b *loggedBundle) write(out *strings.Builder) {
 		fmt.Fprintf(out, "  signed by nobody\n")
 	default:
 		fmt.Fprintf(out, "  signed by %s, %s, for %s (content sha256:%s)\n", strings.Join(b.Signed, " and "), b.SignedAt.Format(logTime), b.Environment, b.Content)
-		impact := "no report of its impact was signed"
-		if b.Impact != "" {
-			impact = "report of its impact sha256:" + b.Impact
+		effect := "no report of its impact was signed"
+		switch {
+		case b.Effect != nil:
+			effect = "impact: " + b.Effect.words + " (report sha256:" + b.Impact + ")"
+		case b.Impact != "":
+			effect = "report of its impact sha256:" + b.Impact + ", which is not stored"
 		}
-		fmt.Fprintf(out, "  %s\n", impact)
+		fmt.Fprintf(out, "  %s\n", effect)
 	}
 	for _, e := range b.Judged {
 		fmt.Fprintf(out, "  %s %d from offset %d, %s UTC", e.Topic, e.Partition, e.From, e.Since.Format(logTime))

@@ -36,15 +36,19 @@ func newRulesSign() *cobra.Command {
 		Short: "Sign an archive: its author first, then its approver",
 		Long: `sign puts a short statement about the archive beside it (FILE.signed) and signs
 that. The first to sign writes the statement and is its author; whoever signs
-after that signs the same text. It shows the statement, and with --policy whose
-signatures are still missing.
+after that signs the same text, and names with --policy whose keys count: what is
+there is verified first. It shows the statement and whose signatures are missing.
+
+--impact is the report of rules diff about this archive and --previous. Its digest
+becomes part of the statement, and the report is kept beside it (FILE.impact.json).
+Give both to the approver: sign compares the report with what she signs.
 
 An exception is approved by those whom it names in approved_by and who sign; it
 counts from when the bundle goes live. --previous carries over what was approved
 before, so that only new and changed exceptions need new signatures. To whoever
 signs it shows which files differ from it.`,
 		Example: `  borderwatch rules sign bundle.tar --key my.key --previous live.tar --impact diff.json
-  borderwatch rules sign bundle.tar --key my.key --policy activation-policy.yaml`,
+  borderwatch rules sign bundle.tar --key my.key --policy activation-policy.yaml --previous live.tar`,
 		Args: usageArgs(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return f.run(args[0], cmd.Flags().Changed, cmd.OutOrStdout())
@@ -53,10 +57,10 @@ signs it shows which files differ from it.`,
 	formatFlag(cmd, &f.format, formatText, formatJSON)
 	flags := cmd.Flags()
 	flags.StringVar(&f.key, "key", "", "sign with the key in this `file`")
-	flags.StringVar(&f.policy, "policy", "", "activation policy `file`: says whose signatures are missing")
+	flags.StringVar(&f.policy, "policy", "", "activation policy `file`: whose signatures count; compulsory for all but the author")
 	flags.StringVar(&f.environment, "environment", "", "where the bundle may go live (default: as --policy says, else production)")
 	flags.StringVar(&f.previous, "previous", "", "`archive` of what is live, its .signed beside it")
-	flags.StringVar(&f.impact, "impact", "", "`file` with the report of rules diff: its digest becomes part of what is signed")
+	flags.StringVar(&f.impact, "impact", "", "`file` with the report of rules diff --out about this archive: part of what is signed (default of the approver: FILE.impact.json)")
 	flags.BoolVar(&f.machine, "machine", false, "sign as a machine, for a change of --previous that needs no people")
 	flags.DurationVar(&f.within, "within", 7*24*time.Hour, "refuse to go live after this `time`")
 	return cmd
@@ -81,33 +85,44 @@ func (f *signFlags) run(file string, given func(string) bool, stdout io.Writer) 
 		return err
 	}
 	signed, err := readSigned(file)
+	var report *impactFile
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		signed, err = f.begin(parts, policy, key)
+		signed, report, err = f.begin(parts, policy, key)
 	case err == nil:
-		err = f.join(file, signed, parts, given, key)
+		report, err = f.join(file, signed, parts, policy, given, key)
 	}
 	if err != nil {
 		return err
+	}
+	if report != nil {
+		if err := replaceFile(file+impactSuffix, report.text, 0o644); err != nil {
+			return err
+		}
 	}
 	if err := replaceFile(file+bundle.SignedSuffix, signed.Text(), 0o644); err != nil {
 		return err
 	}
-	return f.show(file, parts, signed, policy, stdout)
+	return f.show(file, parts, signed, policy, report, stdout)
 }
 
 // begin writes the statement and signs it as its author.
-func (f *signFlags) begin(parts []release.Part, policy *release.Policy, key note.Signer) (*release.Release, error) {
+func (f *signFlags) begin(parts []release.Part, policy *release.Policy, key note.Signer) (*release.Release, *impactFile, error) {
+	if policy != nil {
+		if err := policy.Admits(key); err != nil {
+			return nil, nil, err
+		}
+	}
 	var previous *release.Release
 	var err error
 	if f.previous != "" {
 		if previous, err = readSigned(f.previous); err != nil {
-			return nil, fmt.Errorf("--previous: %w", err)
+			return nil, nil, fmt.Errorf("--previous: %w", err)
 		}
 	}
 	s, err := release.Describe(parts, previous)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	s.Time = time.Now().UTC().Truncate(time.Millisecond)
 	s.Before = s.Time.Add(f.within).Truncate(time.Millisecond)
@@ -120,41 +135,56 @@ func (f *signFlags) begin(parts []release.Part, policy *release.Policy, key note
 	}
 	if f.machine {
 		if previous == nil {
-			return nil, usageError{errors.New("--machine needs --previous: a machine changes what people signed")}
+			return nil, nil, usageError{errors.New("--machine needs --previous: a machine changes what people signed")}
 		}
 		s.Base = previous.Base()
 	}
+	var report *impactFile
 	if f.impact != "" {
-		report, err := os.ReadFile(f.impact)
-		if err != nil {
-			return nil, usageError{fmt.Errorf("--impact: %w", err)}
+		if report, err = readImpact(f.impact, s.Previous, s.Content); err != nil {
+			return nil, nil, usageError{fmt.Errorf("--impact: %w", err)}
 		}
-		s.Impact = release.NewPart("", "", report).Digest
+		s.Impact = report.digest
 	}
-	return release.New(s, key, previous)
+	signed, err := release.New(s, key, previous)
+	return signed, report, err
 }
 
+// errPolicyNeeded refuses to sign below names that nothing verifies.
+var errPolicyNeeded = errors.New("somebody has signed it: name the activation policy with --policy, so that what is there can be verified before you sign it too")
+
 // join adds a signature to the statement that is there.
-func (f *signFlags) join(file string, signed *release.Release, parts []release.Part, given func(string) bool, key note.Signer) error {
-	for _, name := range []string{"environment", "impact", "machine", "within"} {
+func (f *signFlags) join(file string, signed *release.Release, parts []release.Part, policy *release.Policy, given func(string) bool, key note.Signer) (*impactFile, error) {
+	for _, name := range []string{"environment", "machine", "within"} {
 		if given(name) {
-			return usageError{fmt.Errorf("--%s: the statement about %s is written already; remove %s%s to write another", name, file, file, bundle.SignedSuffix)}
+			return nil, usageError{fmt.Errorf("--%s: the statement about %s is written already; remove %s%s to write another", name, file, file, bundle.SignedSuffix)}
 		}
 	}
-	if signed.Statement().Content != release.Digest(parts) {
-		return fmt.Errorf("%s%s is about another build of the archive (content sha256:%.12s…, here sha256:%.12s…): remove it and let the author sign anew",
-			file, bundle.SignedSuffix, signed.Statement().Content, release.Digest(parts))
+	if policy == nil {
+		return nil, usageError{fmt.Errorf("%s%s: %w", file, bundle.SignedSuffix, errPolicyNeeded)}
+	}
+	s := signed.Statement()
+	if s.Content != release.Digest(parts) {
+		return nil, fmt.Errorf("%s%s is about another build of the archive (content sha256:%.12s…, here sha256:%.12s…): remove it and let the author sign anew",
+			file, bundle.SignedSuffix, s.Content, release.Digest(parts))
 	}
 	if f.previous != "" {
 		previous, err := bundle.OpenArchive(f.previous)
 		if err != nil {
-			return err
+			return nil, err
 		}
-		if have := release.Digest(previous); have != signed.Statement().Previous {
-			return fmt.Errorf("--previous: %s is content sha256:%.12s…, and the statement was written against %.19s…", f.previous, have, "sha256:"+signed.Statement().Previous)
+		if have := release.Digest(previous); have != s.Previous {
+			return nil, fmt.Errorf("--previous: %s is content sha256:%.12s…, and the statement was written against %.19s…", f.previous, have, "sha256:"+s.Previous)
 		}
 	}
-	return signed.Sign(key)
+	report, err := signedImpact(file, f.impact, s)
+	if err != nil {
+		return nil, err
+	}
+	if err := policy.Countersign(signed, key); err != nil {
+		return nil, fmt.Errorf("%s%s: %w", file, bundle.SignedSuffix, err)
+	}
+	return report, nil
 }
 
 // readSigned reads the signed statement beside an archive.
@@ -175,13 +205,24 @@ type shownRelease struct {
 	File      string   `json:"file"`
 	Statement string   `json:"statement"`
 	Changes   []string `json:"changes,omitempty"` // files against --previous: "+ added", "- removed", "~ changed"
-	Signed    []string `json:"signed"`            // names of keys
+	Impact    string   `json:"impact,omitempty"`  // what the report says, in words
+	Signed    []string `json:"signed"`            // by whom: only what was verified, or was just signed here
 	Complete  *bool    `json:"complete"`          // null without a policy, and where only workers can tell
 	Missing   string   `json:"missing,omitempty"` // in words
 }
 
-func (f *signFlags) show(file string, parts []release.Part, signed *release.Release, policy *release.Policy, stdout io.Writer) error {
-	shown := shownRelease{File: file + bundle.SignedSuffix, Statement: signed.Statement().Text(), Signed: signed.SignerNames()}
+func (f *signFlags) show(file string, parts []release.Part, signed *release.Release, policy *release.Policy, report *impactFile, stdout io.Writer) error {
+	shown := shownRelease{File: file + bundle.SignedSuffix, Statement: signed.Statement().Text(), Signed: []string{signed.Statement().Author}}
+	if policy != nil {
+		by, err := policy.Signatures(signed)
+		if err != nil {
+			return err
+		}
+		shown.Signed = by.Verified
+	}
+	if report != nil {
+		shown.Impact = report.Summary()
+	}
 	if f.previous != "" {
 		previous, err := bundle.OpenArchive(f.previous)
 		if err != nil {
@@ -202,6 +243,9 @@ func (f *signFlags) show(file string, parts []release.Part, signed *release.Rele
 	fmt.Fprintf(stdout, "%s\n", strings.TrimSpace(shown.Statement))
 	for _, change := range shown.Changes {
 		fmt.Fprintln(stdout, change)
+	}
+	if shown.Impact != "" {
+		fmt.Fprintf(stdout, "impact (%s%s): %s\n", file, impactSuffix, shown.Impact)
 	}
 	fmt.Fprintf(stdout, "signed by %s\n", strings.Join(shown.Signed, ", "))
 	switch {

@@ -36,6 +36,28 @@ func Keep(ctx context.Context, archive Archive, parts []Part) error {
 	return nil
 }
 
+// KeepReport stores the report that a signed statement names by its digest beside the bundle of these parts, which Keep
+// has stored.
+func KeepReport(ctx context.Context, archive Archive, parts []Part, report []byte) error {
+	digest := release.Digest(parts)
+	content := map[string][]byte{release.NewPart("", "", report).Digest: report}
+	if err := archive.InsertBundle(ctx, digest, string(release.Manifest(parts)), content); err != nil {
+		return fmt.Errorf("keep the report of bundle %s: %w", digest, err)
+	}
+	return nil
+}
+
+// FetchReport reads a report by its digest, and nil where it is not in the archive as it was signed.
+func FetchReport(ctx context.Context, archive Archive, digest string) ([]byte, error) {
+	p := Part{Path: "report of the impact", Digest: digest}
+	if err := fetchPart(ctx, archive, &p); errors.Is(err, ErrLost) {
+		return nil, nil
+	} else if err != nil {
+		return nil, err
+	}
+	return p.Data, nil
+}
+
 // ErrLost says that a bundle is not in the archive as it was, or that this build cannot use it: asking again does not help.
 var ErrLost = errors.New("the bundle cannot be had again")
 
