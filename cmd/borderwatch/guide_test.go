@@ -14,25 +14,28 @@ import (
 
 var (
 	guideBlock = regexp.MustCompile("(?s)```(yaml|yml|sh)\n(.*?)```")
+	guideFile  = regexp.MustCompile("`(rules/[^`]+\\.yaml)`")
 	guideKey   = regexp.MustCompile(`"(u-\d+)\+\.\.\."`)
 	guideDay   = regexp.MustCompile(`\b20\d\d-\d\d-\d\d\b`)
 )
 
-// guide does what the compliance guide says, in its order: its rule files go into rules/, the activation policy beside
-// them, and every command is run as it is written. guideToday is the guide's today; all days are moved with it.
+// guide does what the compliance guide says, in its order and beside the source: its rule files go where the text before
+// them says, the activation policy beside the folder, and every command is run as it is written. guideToday is the
+// guide's today; all days of its files are moved with it.
 func guide(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 1 {
 		ts.Fatalf("usage: guide README")
 	}
-	ts.Check(os.MkdirAll(ts.MkAbs("rules"), 0o700))
+	ts.Check(os.Symlink(filepath.Dir(filepath.Dir(args[0])), ts.MkAbs("borderwatch")))
 	keys := map[string]string{}
 	files := 0
-	for _, block := range guideBlock.FindAllStringSubmatch(ts.ReadFile(args[0]), -1) {
-		switch text := block[2]; block[1] {
+	readme := ts.ReadFile(args[0])
+	for _, block := range guideBlock.FindAllStringSubmatchIndex(readme, -1) {
+		switch text := readme[block[4]:block[5]]; readme[block[2]:block[3]] {
 		case "yaml":
 			files++
-			name := filepath.Join("rules", string(rune('a'+files))+".yaml")
-			ts.Check(os.WriteFile(ts.MkAbs(name), []byte(moveDays(text)), 0o600))
+			names := guideFile.FindAllStringSubmatch(readme[:block[0]], -1)
+			ts.Check(os.WriteFile(ts.MkAbs(names[len(names)-1][1]), []byte(moveDays(text)), 0o600))
 		case "yml":
 			text = guideKey.ReplaceAllStringFunc(text, func(s string) string { return `"` + keys[guideKey.FindStringSubmatch(s)[1]] + `"` })
 			ts.Check(os.WriteFile(ts.MkAbs("activation-policy.yaml"), []byte(text), 0o600))
@@ -40,13 +43,13 @@ func guide(ts *testscript.TestScript, neg bool, args []string) {
 			for line := range strings.Lines(text) {
 				words := strings.Fields(line)
 				ts.Check(ts.Exec(words[0], words[1:]...))
-				if words[2] == "keygen" {
+				if len(words) > 3 && words[2] == "keygen" {
 					keys[words[3]] = strings.TrimSpace(ts.ReadFile("stdout"))
 				}
 			}
 		}
 	}
-	if files != 2 || len(keys) != 2 {
+	if files != 2 || len(keys) != 3 {
 		ts.Fatalf("%d files and %d keys in the guide", files, len(keys))
 	}
 }

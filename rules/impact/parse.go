@@ -52,7 +52,7 @@ func (r *Report) About(old, new string) error {
 }
 
 // kindPhrases name changes behind their number.
-var kindPhrases = [kindCount]string{"", "appear", "vanish", "become suppressed", "are no longer suppressed", "are raised", "are lowered", "change outcome", "change in silence"}
+var kindPhrases = [kindCount]string{"", "appearing", "vanishing", "newly suppressed", "no longer suppressed", "raised", "lowered", "with another outcome", "changed in silence"}
 
 // Summary says the report's numbers in one line.
 func (r *Report) Summary() string {
