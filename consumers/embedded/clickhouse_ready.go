@@ -12,6 +12,7 @@ import (
 const (
 	readyPoll    = 25 * time.Millisecond
 	probeTimeout = 5 * time.Second
+	loginTimeout = 30 * time.Second // the engine aborts when a greeting is cut
 )
 
 // awaitReady polls until the server answers on HTTP and accepts a login on the
@@ -42,14 +43,14 @@ func (c *ClickHouse) login(ctx context.Context) error {
 	conn, err := clickhouse.Open(&clickhouse.Options{
 		Addr:        []string{c.Addr()},
 		Auth:        clickhouse.Auth{Username: c.supervisor.Name, Password: c.supervisor.Password},
-		DialTimeout: probeTimeout,
-		ReadTimeout: probeTimeout,
+		DialTimeout: loginTimeout,
+		ReadTimeout: loginTimeout,
 	})
 	if err != nil {
 		return err
 	}
 	defer conn.Close()
-	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
+	ctx, cancel := context.WithTimeout(ctx, loginTimeout)
 	defer cancel()
 	return conn.Ping(ctx)
 }

@@ -8,18 +8,23 @@ import (
 	"time"
 )
 
-// TestSlowGreeting inserts at a server that takes its time to answer a login, as a busy one does.
+// TestSlowGreeting inserts and asks at a server that takes its time to answer a login, as a busy one does.
 func TestSlowGreeting(t *testing.T) {
 	server := shared(t)
 	server.migrated(t, "slow_greeting")
 	options := server.options("slow_greeting")
 	options.Hosts = []string{slowly(t, options.Hosts[0], 800*time.Millisecond)}
+	options.DialTimeout = 200 * time.Millisecond // to reach it
 	attempts := 0
 	options.OnRetry = func(string, int, error) { attempts++ }
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second) // an insert is tried again until then
 	defer cancel()
-	if err := open(t, options).Insert(ctx, filled(0, 0, 10)); err != nil {
+	s := open(t, options)
+	if err := s.Insert(ctx, filled(0, 0, 10)); err != nil {
 		t.Fatal(err)
+	}
+	if err := s.Check(ctx); err != nil {
+		t.Error(err)
 	}
 	if attempts > 0 {
 		t.Errorf("%d attempts failed", attempts)

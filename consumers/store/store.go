@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"net"
 	"time"
 
 	"github.com/ClickHouse/clickhouse-go/v2"
@@ -27,7 +28,7 @@ type Options struct {
 	// Replicated says that the tables are replicated: an insert waits for a quorum and may go on at another host.
 	Replicated bool
 
-	DialTimeout   time.Duration // default 5s
+	DialTimeout   time.Duration // of reaching a host, default 5s; it has 15s to answer the login then
 	InsertTimeout time.Duration // of one attempt, at the server; default 60s
 	QueryTimeout  time.Duration // of one question; default 60s
 
@@ -102,13 +103,27 @@ func Dial(opt Options) (driver.Conn, error) {
 	return clickhouse.Open(opt.driver())
 }
 
+// greetingTimeout is how long a server may take to answer a login: a busy one answers late, and the engine that
+// "borderwatch up" runs aborts when a client gives up in the middle of the greeting.
+const greetingTimeout = 15 * time.Second
+
+// dial reaches a host. It is not cut short by a context, which would end a connection before it says a word.
+func (o *Options) dial(host string) (net.Conn, error) {
+	dialer := &net.Dialer{Timeout: o.DialTimeout}
+	if o.TLS == nil {
+		return dialer.Dial("tcp", host)
+	}
+	return tls.DialWithDialer(dialer, "tcp", host, o.TLS)
+}
+
 func (o *Options) driver() *clickhouse.Options {
 	return &clickhouse.Options{
 		Protocol:     clickhouse.Native,
 		Addr:         o.Hosts,
 		Auth:         clickhouse.Auth{Username: o.User, Password: o.Password},
 		TLS:          o.TLS,
-		DialTimeout:  o.DialTimeout,
+		DialContext:  func(_ context.Context, host string) (net.Conn, error) { return o.dial(host) },
+		DialTimeout:  greetingTimeout, // bounds the greeting, once there is a DialContext
 		ReadTimeout:  o.QueryTimeout + 10*time.Second,
 		MaxOpenConns: 8,
 		MaxIdleConns: 4,

@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"io"
 	"net"
@@ -124,29 +123,20 @@ func (w *wire) greet(ctx context.Context, host string) (*ch.Client, error) {
 	if w.opt.Compression == compressionLZ4 {
 		compression = ch.CompressionLZ4
 	}
-	conn, err := w.dial(ctx, host)
+	dialed, err := w.opt.dial(host)
 	if err != nil {
 		return nil, err
 	}
+	conn := &greeting{Conn: dialed}
 	client, err := ch.Connect(ctx, conn, ch.Options{
 		Address: host, User: w.opt.User, Password: w.opt.Password, ClientName: "borderwatch",
-		Compression: compression, HandshakeTimeout: w.opt.DialTimeout, ReadTimeout: endPoll,
+		Compression: compression, HandshakeTimeout: greetingTimeout, ReadTimeout: endPoll,
 	})
 	if err != nil {
 		return nil, errors.Join(err, ignoreClosed(conn.Close()))
 	}
 	conn.greeted.Store(true)
 	return client, nil
-}
-
-func (w *wire) dial(ctx context.Context, host string) (*greeting, error) {
-	dialer := &net.Dialer{Timeout: w.opt.DialTimeout}
-	if w.opt.TLS == nil {
-		conn, err := dialer.DialContext(ctx, "tcp", host)
-		return &greeting{Conn: conn}, err
-	}
-	conn, err := (&tls.Dialer{NetDialer: dialer, Config: w.opt.TLS}).DialContext(ctx, "tcp", host)
-	return &greeting{Conn: conn}, err
 }
 
 // greeting is a connection that takes no read deadline until the server has answered the login. ch-go would give up on
