@@ -44,9 +44,9 @@ func TestClickHouseIsAway(t *testing.T) {
 	const budget = 150_000
 	l := newRig(t).lane(t, 2, nil)
 	away := &outage{steps: []string{"alert_rows", "raw_rows", "event_rows", "dead_letter_rows", "receipts"}, err: errors.New("dial tcp: connection refused")}
-	w := l.start(parts{around: away.around, config: pipeline.Config{Memory: budget, Fetch: kafka.FetchConfig{MaxBytes: 20_000}}})
+	w := l.start(parts{around: away.around, config: pipeline.Config{Memory: budget, Fetch: kafka.FetchConfig{MaxBytes: 1}}})
 	for range 10 {
-		l.produce(traffic(100, 2)...) // small batches: a fetch returns at least one
+		l.produce(traffic(100, 2)...) // small batches: a fetch returns one
 	}
 	eventually(t, "inserts are tried again", func() bool { return away.tries.Load() >= 4 })
 	fetched := w.metric("kafka_records_total")
