@@ -30,6 +30,7 @@ type benchFlags struct {
 	seed        uint64
 	json        bool
 	profile     string
+	geoip       string
 }
 
 func newBench() *cobra.Command {
@@ -57,6 +58,7 @@ several runs.`,
 	flags.Float64Var(&f.planted, "planted", 0.01, "`share` of events that somebody should look at")
 	flags.Uint64Var(&f.seed, "seed", 1, "seed of the events")
 	flags.BoolVar(&f.json, "json", false, "write the result as one JSON object, the last line of standard output")
+	flags.StringVar(&f.geoip, "geoip", "", "country database in MaxMind DB format (default: a free one, fetched once)")
 	flags.StringVar(&f.profile, "profile", "", "keep the CPU profile in this `file`")
 	return cmd
 }
@@ -93,7 +95,7 @@ func runBench(ctx context.Context, f *benchFlags, stdout, stderr io.Writer) erro
 		return err
 	}
 	defer os.RemoveAll(dir)
-	b := &bench{local: &local{flags: &upFlags{dir: dir, seed: f.seed}, stdout: stdout, stderr: stderr,
+	b := &bench{local: &local{flags: &upFlags{dir: dir, seed: f.seed, geoip: f.geoip}, stdout: stdout, stderr: stderr,
 		log: slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))}}
 	defer func() {
 		stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*stopTimeout)

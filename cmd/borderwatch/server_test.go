@@ -66,7 +66,7 @@ func runPrinted(t *testing.T, server *embeddedtest.ClickHouse) {
 	for statement := range strings.SplitSeq(script.String(), ";\n") {
 		lines := strings.Split(strings.TrimSpace(statement), "\n")
 		text := strings.TrimPrefix(lines[len(lines)-1], "-- ")
-		if regexp.MustCompile(`^(CREATE (ROLE|USER|SETTINGS PROFILE)|GRANT)`).MatchString(text) {
+		if regexp.MustCompile(`^(CREATE (ROLE|USER|SETTINGS PROFILE)|GRANT|REVOKE)`).MatchString(text) {
 			var formatted string
 			if err := conn.QueryRow(t.Context(), "SELECT formatQuery($1)", text).Scan(&formatted); err != nil {
 				t.Errorf("%s: %v", text, err)

@@ -149,8 +149,11 @@ func (u *local) own(ctx context.Context, start func() error) error {
 	for {
 		err := start()
 		var taken *embedded.PortInUseError
-		if !errors.As(err, &taken) || u.flags.port > 0 || time.Now().After(deadline) {
-			return err
+		if !errors.As(err, &taken) {
+			return u.placed(err)
+		}
+		if u.flags.port > 0 || time.Now().After(deadline) {
+			return fmt.Errorf("%w (--port chooses five in a row)", err)
 		}
 		select {
 		case <-ctx.Done():
@@ -158,6 +161,15 @@ func (u *local) own(ctx context.Context, start func() error) error {
 		case <-time.After(pace):
 		}
 	}
+}
+
+// placed adds to the error of a full disk what moves the data of this up.
+func (u *local) placed(err error) error {
+	var full *embedded.DiskFullError
+	if u.flags.dir == "" || !errors.As(err, &full) {
+		return err
+	}
+	return fmt.Errorf("%w (--dir)", err)
 }
 
 // port is the port of a server: one in a row from --port, that of the last up, or a free one.

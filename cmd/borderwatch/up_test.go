@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"net"
 	"net/http"
@@ -252,7 +253,7 @@ func TestUpSaysWhatIsInTheWay(t *testing.T) {
 	port := taken.Addr().(*net.TCPAddr).Port
 	dir := embeddedtest.Dir(t)
 	err = runUp(t.Context(), &upFlags{dir: dir, port: port}, io.Discard, io.Discard)
-	if err == nil || !strings.Contains(err.Error(), strconv.Itoa(port)) {
+	if err == nil || !strings.Contains(err.Error(), strconv.Itoa(port)) || !strings.Contains(err.Error(), "--port") {
 		t.Errorf("a port in use: %v", err)
 	}
 	h, err := openHome(dir, false)
@@ -263,6 +264,27 @@ func TestUpSaysWhatIsInTheWay(t *testing.T) {
 	err = runUp(t.Context(), &upFlags{dir: dir}, io.Discard, io.Discard)
 	if err == nil || !strings.Contains(err.Error(), "another borderwatch up uses") {
 		t.Errorf("a folder in use: %v", err)
+	}
+}
+
+// TestUpSaysWhatToBring: where npm is missing, what the advice names is what this up takes.
+func TestUpSaysWhatToBring(t *testing.T) {
+	t.Setenv("PATH", t.TempDir())
+	t.Setenv(embedded.CacheEnv, t.TempDir())
+	t.Setenv(embedded.LibraryEnv, "")
+	err := runUp(t.Context(), &upFlags{dir: t.TempDir()}, io.Discard, io.Discard)
+	if !errors.Is(err, embedded.ErrNpmMissing) || newUp().Flags().Lookup("geoip") == nil || newBench().Flags().Lookup("geoip") == nil ||
+		!strings.Contains(err.Error(), "--geoip") {
+		t.Errorf("no location database: %v", err)
+	}
+	err = runUp(t.Context(), &upFlags{dir: t.TempDir(), geoip: "countries.mmdb"}, io.Discard, io.Discard)
+	if !errors.Is(err, embedded.ErrNpmMissing) || !strings.Contains(err.Error(), embedded.LibraryEnv) || strings.Contains(err.Error(), "--geoip") {
+		t.Errorf("no engine: %v", err)
+	}
+	t.Setenv(embedded.LibraryEnv, filepath.Join(t.TempDir(), "libchdb.so"))
+	err = runUp(t.Context(), &upFlags{dir: t.TempDir(), geoip: "countries.mmdb"}, io.Discard, io.Discard)
+	if !errors.Is(err, os.ErrNotExist) || errors.Is(err, embedded.ErrNpmMissing) {
+		t.Errorf("a library that is not there: %v", err)
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/gofrs/flock"
@@ -90,8 +91,12 @@ type DiskFullError struct {
 }
 
 func (e *DiskFullError) Error() string {
-	return fmt.Sprintf("disk full: %s has %d MB free and %d MB are needed: free some space, or choose another place with %s or the data directory setting",
-		e.Dir, e.Free>>20, e.Need>>20, CacheEnv)
+	place := "another data directory"
+	if cache, err := CacheDir(); err == nil && strings.HasPrefix(e.Dir, cache+string(filepath.Separator)) {
+		place = "another place with " + CacheEnv
+	}
+	return fmt.Sprintf("disk full: %s has %d MB free and %d MB are needed: free some space, or choose %s",
+		e.Dir, e.Free>>20, e.Need>>20, place)
 }
 
 // requireFree fails with a *DiskFullError unless the file system of dir, which

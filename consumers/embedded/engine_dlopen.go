@@ -10,6 +10,9 @@ import (
 	"github.com/ebitengine/purego"
 )
 
+// loadsEngine says whether this program can load a libchdb library.
+const loadsEngine = true
+
 // engineMain loads the engine and runs its command line until that returns.
 // Argument strings are handed over as C strings and stay alive meanwhile.
 func engineMain(library string, args []string) error {

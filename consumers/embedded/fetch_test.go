@@ -209,6 +209,11 @@ func TestClickHouseLibraryAlternatives(t *testing.T) {
 	if _, err := chdbPackage("plan9/mips"); !errors.Is(err, ErrPlatform) {
 		t.Errorf("unknown platform: %v", err)
 	}
+	for _, want := range []string{LibraryEnv, ClickHouseVersion, "clickhouse.hosts", "all commands but up and bench"} {
+		if !strings.Contains(clickHouseAdvice(), want) {
+			t.Errorf("the advice does not name %s: %s", want, clickHouseAdvice())
+		}
+	}
 	t.Setenv(AcceptUnpinnedEnv, "")
 	if _, err := chdbPackage("darwin/arm64"); !errors.Is(err, ErrPlatform) || !strings.Contains(err.Error(), AcceptUnpinnedEnv) {
 		t.Errorf("platform without checksum: %v", err)
@@ -236,7 +241,13 @@ func TestRequireFree(t *testing.T) {
 		t.Error(err)
 	}
 	var full *DiskFullError
-	if err := requireFree(dir, 1<<62); !errors.As(err, &full) || !strings.Contains(err.Error(), "disk full: "+dir) {
+	if err := requireFree(dir, 1<<62); !errors.As(err, &full) || !strings.Contains(err.Error(), "disk full: "+dir) ||
+		!strings.Contains(err.Error(), "choose another data directory") {
+		t.Errorf("got %v", err)
+	}
+	// Below the cache, what moves the cache moves it.
+	t.Setenv(CacheEnv, filepath.Dir(dir))
+	if err := requireFree(dir, 1<<62); err == nil || !strings.Contains(err.Error(), "choose another place with "+CacheEnv) {
 		t.Errorf("got %v", err)
 	}
 }

@@ -140,7 +140,7 @@ func npmError(ctx context.Context, p npmPackage, err error, stderr string) error
 	}
 	switch {
 	case strings.Contains(stderr, "ENOSPC"):
-		return fmt.Errorf("disk full while npm wrote %s", p.spec())
+		return fmt.Errorf("disk full while npm wrote %s: free some space, or choose another place with %s", p.spec(), CacheEnv)
 	case strings.Contains(stderr, "E404"), strings.Contains(stderr, "ETARGET"):
 		return fmt.Errorf("the npm registry in use does not have %s", p.spec())
 	case strings.Contains(stderr, "E401"), strings.Contains(stderr, "E403"):

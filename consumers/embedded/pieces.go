@@ -22,10 +22,21 @@ const (
 // ErrPlatform says that there is no embedded ClickHouse for this platform.
 var ErrPlatform = errors.New("no embedded ClickHouse for this platform")
 
-const clickHouseAdvice = "Instead: set clickhouse.address in the configuration to a running ClickHouse 26.3 or newer, or " +
-	LibraryEnv + " to the path of a libchdb library of version " + ClickHouseVersion + "."
+const (
+	libraryAdvice = "Instead: set " + LibraryEnv + " to the path of a libchdb library of version " + ClickHouseVersion + ".\n"
+	// The configuration of the commands with a ClickHouse of their own is no business of this package, but up and bench,
+	// which use it, have no other place to say it.
+	serverAdvice = "A ClickHouse server of yours, 26.3 or newer, serves all commands but up and bench: clickhouse.hosts in the configuration."
+	geoIPAdvice  = "Instead: name any country database in MaxMind DB format with --geoip."
+)
 
-const geoIPAdvice = "Instead: set the path of any country database in MaxMind DB format in the configuration."
+// clickHouseAdvice says what to do without the pinned engine on this platform.
+func clickHouseAdvice() string {
+	if !loadsEngine {
+		return serverAdvice
+	}
+	return libraryAdvice + serverAdvice
+}
 
 // ClickHouseLibrary returns the path of the engine's shared library and fetches
 // it on first use (178 MB to download, 566 MB on disk), showing progress on out,
@@ -40,9 +51,9 @@ func ClickHouseLibrary(ctx context.Context, out io.Writer) (string, error) {
 	}
 	pkg, err := chdbPackage(platform())
 	if err != nil {
-		return "", &FetchError{What: clickHouseWhat, Advice: clickHouseAdvice, Err: err}
+		return "", &FetchError{What: clickHouseWhat, Advice: clickHouseAdvice(), Err: err}
 	}
-	dir, err := npmPiece(pkg, clickHouseWhat, clickHouseAdvice).ensure(ctx, out)
+	dir, err := npmPiece(pkg, clickHouseWhat, clickHouseAdvice()).ensure(ctx, out)
 	if err != nil {
 		return "", err
 	}

@@ -19,7 +19,7 @@ type PortInUseError struct {
 }
 
 func (e *PortInUseError) Error() string {
-	return fmt.Sprintf("port %d on %s is in use by another program: stop that, or choose another %s port (0 picks a free one)", e.Port, loopback, e.What)
+	return fmt.Sprintf("port %d on %s, wanted for %s, is in use by another program: stop that, or choose another port", e.Port, loopback, e.What)
 }
 
 // Free ports are taken from below those that systems give to outgoing connections (from 32768 on with Linux, 49152
