@@ -28,6 +28,8 @@ func TestExamplesAreAccepted(t *testing.T) {
 			needs = consoleNeeds
 		case "erase.yaml":
 			needs = eraseNeeds
+		case "migrate.yaml":
+			needs = config.NeedClickHouse
 		}
 		loaded, err := config.Load(config.Options{File: file, Needs: needs})
 		if err != nil {

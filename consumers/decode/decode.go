@@ -130,8 +130,8 @@ const (
 	CodeSyntax         Code = "syntax"          // not JSON
 	CodeUTF8           Code = "invalid_utf8"    // bytes or escapes that are no Unicode text
 	CodeTrailing       Code = "trailing_bytes"  // something follows the record
-	CodeDuplicateKey   Code = "duplicate_key"   // an object names a key twice
-	CodeDuplicateField Code = "duplicate_field" // a field given in flat and in nested form
+	CodeDuplicateKey   Code = "duplicate_key"   // an object names a key twice that is no field of the event, such as a section or one of a data item
+	CodeDuplicateField Code = "duplicate_field" // a field twice, in one object or in flat and in nested form
 	CodeKeyCase        Code = "key_case"        // a key that differs from a known one only in case
 	CodeControl        Code = "control_char"    // NUL or another control character
 	CodeType           Code = "wrong_type"      // a string where a number is wanted

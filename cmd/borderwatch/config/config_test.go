@@ -108,6 +108,8 @@ func TestProblems(t *testing.T) {
 				`config.yaml:3:14: batch.max_bytes: "5XB" is not a size; write a whole number and a unit, such as 64MiB` + "\n" +
 				`config.yaml:4:11: batch.linger: "soon" is not a duration; write a number and a unit, such as 500ms, 10s, 2m` + "\n" +
 				`config.yaml:5:24: kafka.tls.enabled: "yes" is neither true nor false`},
+		{name: "silent for two heartbeats", file: "kafka:\n  session_timeout: 6s\n",
+			want: `config.yaml:2:20: kafka.session_timeout: 6s is too short for three signs of life, one every 3s: at least 9s`},
 		{name: "unknown variable", environ: []string{"BORDERWATCH_KAFKA_BROKER=a:1"},
 			want: `BORDERWATCH_KAFKA_BROKER: unknown variable "BORDERWATCH_KAFKA_BROKER", did you mean "BORDERWATCH_KAFKA_BROKERS"?`},
 		{name: "wrong type in a variable", environ: []string{"BORDERWATCH_BATCH_MAX_ROWS=x"},

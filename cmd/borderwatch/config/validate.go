@@ -90,6 +90,9 @@ func (c *checker) required(needs Needs) {
 	}
 }
 
+// minSessionTimeout is three heartbeats of a worker. Brokers take 6 s and more (group.min.session.timeout.ms).
+const minSessionTimeout = 9 * time.Second
+
 func (c *checker) kafka() {
 	k := &c.Kafka
 	c.addresses("kafka.brokers", k.Brokers)
@@ -107,8 +110,9 @@ func (c *checker) kafka() {
 	between(c, "kafka.fetch.max_bytes", k.Fetch.MaxBytes, 1<<10, 1<<30)
 	between(c, "kafka.fetch.max_batch", k.Fetch.MaxBatch, 1<<10, 1<<30)
 	c.atLeast("kafka.fetch.read_ahead", k.Fetch.ReadAhead, 1)
-	if k.SessionTimeout < 6*time.Second {
-		c.bad("kafka.session_timeout", "%s is too short, brokers refuse less than 6s", formatDuration(k.SessionTimeout))
+	if k.SessionTimeout < minSessionTimeout {
+		c.bad("kafka.session_timeout", "%s is too short for three signs of life, one every 3s: at least %s",
+			formatDuration(k.SessionTimeout), formatDuration(minSessionTimeout))
 	}
 	if least := c.ClickHouse.InsertTimeout + 10*time.Second; k.RebalanceTimeout < least {
 		c.bad("kafka.rebalance_timeout", "%s is too short, a running insert needs clickhouse.insert_timeout and 10s: at least %s",
