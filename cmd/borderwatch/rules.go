@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"borderwatch/consumers/bundle"
+	"borderwatch/rules/policy"
 )
 
 func newRules() *cobra.Command {
@@ -33,16 +34,28 @@ var errEmpty = errors.New("no rule files: this would forbid nothing; name the di
 
 // inspect reads a bundle directory for people.
 func inspect(dir, geoip string) (*bundle.Inspection, error) {
-	parts, err := bundle.Source{Dir: dir, GeoIP: geoip}.Read()
+	source := bundle.Source{Dir: dir, GeoIP: geoip}
+	parts, err := source.Read()
 	if err != nil {
 		return nil, usageError{err}
 	}
 	found := bundle.Inspect(parts)
+	ignored, err := source.Ignored()
+	if err != nil {
+		return nil, usageError{err}
+	}
+	for _, name := range ignored {
+		found.Problems = append(found.Problems, policy.Problem{Path: name, Check: checkIgnored, Severity: policy.SeverityWarning,
+			Message: "the file is not read because of its name", Hint: "rules and lists end in .yaml, .yml, .txt or .csv; begin the name with a dot to leave it out"})
+	}
 	if !found.Failed() && len(found.Set.Rules) == 0 {
 		return nil, usageError{fmt.Errorf("%s: %w", dir, errEmpty)}
 	}
 	return found, nil
 }
+
+// checkIgnored is the id of what lies among the rules and is no part of them.
+const checkIgnored = "ignored"
 
 // formatFlag registers --format; the first of the formats is the default.
 func formatFlag(cmd *cobra.Command, into *string, formats ...string) {

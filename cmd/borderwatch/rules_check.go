@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"time"
 
@@ -72,7 +73,7 @@ func (f *checkFlags) run(dir string, stdout io.Writer) error {
 		return err
 	}
 	findings := findingsOf(found, day)
-	if err := f.write(stdout, findings, found, day); err != nil {
+	if err := f.write(stdout, dir, findings, found, day); err != nil {
 		return err
 	}
 	return f.conclude(findings)
@@ -101,12 +102,12 @@ func findingsOf(found *bundle.Inspection, day policy.Day) []lint.Finding {
 // noDatabase leaves out what is said of a location database: check is not given one.
 func noDatabase(p policy.Problem) bool { return p.Path == "" }
 
-func (f *checkFlags) write(w io.Writer, findings []lint.Finding, found *bundle.Inspection, day policy.Day) error {
+func (f *checkFlags) write(w io.Writer, dir string, findings []lint.Finding, found *bundle.Inspection, day policy.Day) error {
 	switch f.format {
 	case formatJSON:
-		return writeJSON(w, jsonFindings(findings))
+		return writeJSON(w, jsonFindings(findings, found.Sources))
 	case formatSARIF:
-		return writeJSON(w, sarifOf(findings))
+		return writeJSON(w, sarifOf(findings, dir, firstFile(found)))
 	}
 	note := func(p lint.Finding) bool { return p.Severity == policy.SeverityNote }
 	failed := policy.Problems(findings).Failed()
@@ -146,13 +147,23 @@ type jsonFinding struct {
 	Column   int    `json:"column,omitempty"`
 	Message  string `json:"message"`
 	Hint     string `json:"hint,omitempty"`
+	Source   string `json:"source,omitempty"` // the line, of which Column is the character
 }
 
-func jsonFindings(findings []lint.Finding) map[string][]jsonFinding {
+// firstFile is the file at which a finding about all rules is shown: that of the first rule.
+func firstFile(found *bundle.Inspection) string {
+	if len(found.Set.Rules) > 0 {
+		return found.Set.Rules[0].Pos.Path
+	}
+	paths := slices.Sorted(maps.Keys(found.Sources))
+	return append(paths, "")[0]
+}
+
+func jsonFindings(findings []lint.Finding, sources map[string][]byte) map[string][]jsonFinding {
 	out := make([]jsonFinding, len(findings))
 	for i := range findings {
 		p := &findings[i]
-		out[i] = jsonFinding{p.Check, p.Severity.String(), p.Path, p.Line, p.Column, p.Message, p.Hint}
+		out[i] = jsonFinding{p.Check, p.Severity.String(), p.Path, p.Line, p.Column, p.Message, p.Hint, lint.SourceLine(sources[p.Path], p.Line)}
 	}
 	return map[string][]jsonFinding{"findings": out}
 }

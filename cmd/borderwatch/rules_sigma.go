@@ -150,7 +150,7 @@ func (f *sigmaFlags) write(stdout, stderr io.Writer, exported []*sigma.Rule, ref
 		for i, r := range exported {
 			out[i] = jsonSigma{r.ID, string(r.YAML), r.Lost}
 		}
-		return writeJSON(stdout, map[string]any{"rules": out, "refused": jsonFindings(refused)["findings"]})
+		return writeJSON(stdout, map[string]any{"rules": out, "refused": jsonFindings(refused, sources)["findings"]})
 	}
 	for i, r := range exported {
 		if i > 0 {

@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"net/url"
+	"path/filepath"
 
 	"borderwatch/rules/lint"
 	"borderwatch/rules/policy"
@@ -37,7 +38,7 @@ type (
 		RuleID    string          `json:"ruleId"`
 		Level     string          `json:"level"` // error, warning or note
 		Message   sarifText       `json:"message"`
-		Locations []sarifLocation `json:"locations,omitempty"`
+		Locations []sarifLocation `json:"locations"`
 	}
 	sarifText struct {
 		Text string `json:"text"`
@@ -58,8 +59,10 @@ type (
 	}
 )
 
-// sarifOf writes findings for code review tools. Columns count characters, so columnKind says so.
-func sarifOf(findings []lint.Finding) sarifLog {
+// sarifOf writes findings for code review tools. Columns count characters, so columnKind says so. Paths begin with dir, as
+// the user would open them; a finding without one is shown at the first line of the file first, because such tools refuse
+// a result without a place.
+func sarifOf(findings []lint.Finding, dir, first string) sarifLog {
 	run := sarifRun{ColumnKind: "unicodeCodePoints", Results: make([]sarifResult, len(findings))}
 	run.Tool.Driver.Name = "borderwatch"
 	for _, c := range policy.Checks() {
@@ -69,23 +72,24 @@ func sarifOf(findings []lint.Finding) sarifLog {
 		run.Tool.Driver.Rules = append(run.Tool.Driver.Rules, sarifRule{c.ID, sarifText{c.Title}, sarifText{c.Why}})
 	}
 	for i := range findings {
-		run.Results[i] = sarifResultOf(&findings[i])
+		run.Results[i] = sarifResultOf(&findings[i], dir, first)
 	}
 	return sarifLog{"https://json.schemastore.org/sarif-2.1.0.json", "2.1.0", []sarifRun{run}}
 }
 
-func sarifResultOf(f *lint.Finding) sarifResult {
+func sarifResultOf(f *lint.Finding, dir, first string) sarifResult {
 	message := f.Message
 	if f.Hint != "" {
 		message += " (" + f.Hint + ")"
 	}
 	result := sarifResult{RuleID: f.Check, Level: f.Severity.String(), Message: sarifText{message}}
-	if f.Path == "" {
-		return result
+	path, line := f.Path, f.Line
+	if path == "" {
+		path, line = first, 1
 	}
-	place := sarifPlace{ArtifactLocation: sarifFile{(&url.URL{Path: f.Path}).EscapedPath()}}
-	if f.Line > 0 {
-		place.Region = &sarifRegion{f.Line, cmp.Or(f.Column, 1)}
+	place := sarifPlace{ArtifactLocation: sarifFile{(&url.URL{Path: filepath.ToSlash(filepath.Join(dir, path))}).EscapedPath()}}
+	if line > 0 {
+		place.Region = &sarifRegion{line, cmp.Or(f.Column, 1)}
 	}
 	result.Locations = []sarifLocation{{place}}
 	return result

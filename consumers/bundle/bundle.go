@@ -112,8 +112,8 @@ func readDir(dir fs.FS) (parts []Part, err error) {
 			}
 			return nil
 		}
-		if entry.IsDir() || !partFile(name) {
-			return nil
+		if err := regular(dir, name, entry); err != nil || entry.IsDir() || !partFile(name) {
+			return err
 		}
 		if len(parts) == MaxFiles {
 			return fmt.Errorf("more than %d files", MaxFiles)
@@ -126,6 +126,49 @@ func readDir(dir fs.FS) (parts []Part, err error) {
 		return nil
 	})
 	return parts, err
+}
+
+// regular refuses what is neither a file nor a directory: a pipe would never end, and a link to a directory is not
+// followed, so what lies behind it would be left out in silence.
+func regular(dir fs.FS, name string, entry fs.DirEntry) error {
+	if entry.IsDir() || entry.Type().IsRegular() || entry.Type()&fs.ModeSymlink == 0 && !partFile(name) {
+		return nil
+	}
+	info, err := fs.Stat(dir, name)
+	switch {
+	case err != nil && !partFile(name):
+		return nil // a link to nothing, which Ignored tells
+	case err != nil:
+		return err
+	case info.IsDir():
+		return fmt.Errorf("%s is a link to a directory, which is not followed; put the files there themselves", name)
+	case !info.Mode().IsRegular() && partFile(name):
+		return fmt.Errorf("%s is no regular file (%s)", name, info.Mode().Type())
+	}
+	return nil
+}
+
+// Ignored lists the files of the directory that are no parts because of their names, so that a misspelt one is noticed.
+// Dot files, Markdown and READMEs are expected there and left out.
+func (src Source) Ignored() (names []string, err error) {
+	err = fs.WalkDir(os.DirFS(src.Dir), ".", func(name string, entry fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case hidden(name) && entry.IsDir():
+			return fs.SkipDir
+		case entry.IsDir() || hidden(name) || partFile(name) || expected(name):
+			return nil
+		}
+		names = append(names, name)
+		return nil
+	})
+	return names, err
+}
+
+func expected(name string) bool {
+	base := strings.ToLower(path.Base(name))
+	return strings.HasPrefix(base, "readme") || path.Ext(base) == ".md" || path.Ext(base) == ".markdown"
 }
 
 // hidden leaves out dot files, among them what editors and mounted Kubernetes volumes put beside the real ones.

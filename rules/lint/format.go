@@ -38,6 +38,12 @@ func excerpt(f *policy.Problem, source []byte) string {
 	return b.String()
 }
 
+// SourceLine is a line of a file, from 1, "" where it has none such.
+func SourceLine(source []byte, number int) string {
+	line, _ := lineOf(source, number)
+	return line
+}
+
 func lineOf(source []byte, number int) (string, bool) {
 	for n := 1; len(source) > 0; n++ {
 		line, rest, _ := bytes.Cut(source, []byte{'\n'})

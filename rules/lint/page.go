@@ -28,8 +28,8 @@ A worker refuses a directory with one of these, and goes on with the rules it ha
 		fmt.Fprintf(&out, "| `%s` | %s | %s |\n", c.ID, c.Title, c.Why)
 	}
 	out.WriteString(`
-Beside these, ` + "`reference`" + ` stands for what the readers of roster, catalogue, entities, networks, approvals and address lists find, and ` + "`compile`" + `
-for what only all rules together show.
+Beside these, ` + "`reference`" + ` stands for what the readers of roster, catalogue, entities, networks, approvals and address lists find, ` + "`compile`" + `
+for what only all rules together show, and ` + "`ignored`" + ` for files that are not read because of their name.
 
 ## What is unwise
 
