@@ -106,8 +106,13 @@ func TestRolesHaveNoWayOut(t *testing.T) {
 				!slices.Contains([]string{"bw_apiGRANT INSERT ON bw.actions", "bw_partner_verifyGRANT SHOW ROW POLICIES ON bw.*"}, r.Name+g) {
 				t.Errorf("%s: %s", r.Name, g)
 			}
-			if strings.Contains(g, "ON *.*") || strings.Contains(g, "ALL") {
+			if strings.Contains(g, "ON *.*") || strings.Contains(g, "ALL") || strings.Contains(g, "ALTER TABLE") {
 				t.Errorf("%s: %s", r.Name, g)
+			}
+		}
+		for _, setting := range []string{"max_execution_time", "max_memory_usage"} {
+			if l, ok := r.Limits[setting]; ok && l.Min == "" {
+				t.Errorf("%s: 0 lifts the limit of %s", r.Name, setting)
 			}
 		}
 		if r.Name == "bw_partner" && strings.Contains(strings.Join(r.Grants, ";"), "raw_rows") {
