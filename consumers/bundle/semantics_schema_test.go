@@ -27,7 +27,7 @@ func checkSchema(t *testing.T, statement string) {
 	case "raw_in_no_view":
 		tables := 0
 		for _, s := range statements {
-			if strings.Contains(s, "CREATE TABLE") && strings.Contains(s, rawTable) {
+			if strings.HasPrefix(s, "CREATE TABLE IF NOT EXISTS bw."+rawTable) {
 				tables++
 			}
 			if strings.Contains(s, "VIEW") && strings.Contains(s, rawTable) {
