@@ -71,6 +71,9 @@ func At(pos Position, check, hint, format string, args ...any) Problem {
 	return Problem{Path: pos.Path, Line: pos.Line, Column: pos.Column, Check: check, Hint: hint, Message: fmt.Sprintf(format, args...)}
 }
 
+// Nearest is a hint such as "did you mean approver?", "" where none of the words is like the given one.
+func Nearest(word string, words []string) string { return nearest(word, words) }
+
 // nearest returns a hint that names the word most like the given one, "" where none is alike.
 func nearest(word string, words []string) string {
 	if len(word) > 64 {

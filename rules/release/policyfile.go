@@ -5,12 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"regexp"
 	"slices"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
 	"golang.org/x/mod/sumdb/note"
+
+	"borderwatch/rules/policy"
 )
 
 // FormatPolicy is the format line of an activation policy.
@@ -54,18 +55,72 @@ type policyFile struct {
 	} `yaml:"roles"`
 }
 
-// unknownKey is how the YAML decoder says that it does not know a key.
-var unknownKey = regexp.MustCompile(`field (\S+) not found in type \S+`)
+// policyKeys are the keys of the maps of an activation policy by where they stand.
+var policyKeys = map[string][]string{
+	"":      {"format", "environment", "development", "keys", "roles"},
+	"keys":  {"person", "machine", "may_change", "key"},
+	"roles": {"author", "approver", "partner"},
+}
+
+// readPolicyFile refuses keys that do not exist, with line and column.
+func readPolicyFile(data []byte) (file policyFile, err error) {
+	var doc yaml.Node
+	if err := yaml.NewDecoder(bytes.NewReader(data)).Decode(&doc); errors.Is(err, io.EOF) {
+		return file, errors.New("the file is empty")
+	} else if err != nil {
+		p := policy.Syntax("", data, err)
+		return file, refusal(p.Line, p.Column, p.Message, p.Hint)
+	}
+	if len(doc.Content) == 0 {
+		return file, errors.New("the file is empty")
+	}
+	if err := knownKeys(doc.Content[0], ""); err != nil {
+		return file, err
+	}
+	return file, doc.Decode(&file)
+}
+
+func knownKeys(n *yaml.Node, where string) error {
+	if n.Kind == yaml.SequenceNode && where == "keys" {
+		for _, item := range n.Content {
+			if err := knownKeys(item, where); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	if n.Tag == "!!null" && where != "" {
+		return nil // what is missing is said later
+	}
+	if n.Kind != yaml.MappingNode {
+		return refusal(n.Line, n.Column, "a map of keys and values is wanted here", "")
+	}
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		key := n.Content[i]
+		if !slices.Contains(policyKeys[where], key.Value) {
+			return refusal(key.Line, key.Column, fmt.Sprintf("there is no key %q here", key.Value), policy.Nearest(key.Value, policyKeys[where]))
+		}
+		if where == "" && policyKeys[key.Value] != nil {
+			if err := knownKeys(n.Content[i+1], key.Value); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func refusal(line, column int, message, hint string) error {
+	if hint != "" {
+		message += " (" + hint + ")"
+	}
+	return fmt.Errorf("%d:%d: %s", line, column, message)
+}
 
 // ParsePolicy reads an activation policy.
 func ParsePolicy(data []byte) (*Policy, error) {
-	decoder := yaml.NewDecoder(bytes.NewReader(data))
-	decoder.KnownFields(true)
-	var file policyFile
-	if err := decoder.Decode(&file); errors.Is(err, io.EOF) {
-		return nil, errors.New("activation policy: the file is empty")
-	} else if err != nil {
-		return nil, fmt.Errorf("activation policy: %s", unknownKey.ReplaceAllString(err.Error(), "$1 is not a key of it"))
+	file, err := readPolicyFile(data)
+	if err != nil {
+		return nil, fmt.Errorf("activation policy: %w", err)
 	}
 	p := &Policy{Environment: file.Environment, Development: file.Development, Digest: digestOf(data),
 		author: file.Roles.Author, approver: file.Roles.Approver, partner: file.Roles.Partner}

@@ -243,7 +243,8 @@ func TestPolicyRefusals(t *testing.T) {
 	for _, test := range []struct{ name, old, new, words string }{
 		{"empty", text, "", "the file is empty"},
 		{"another format", "activation-policy/v1", "policy/v1", `format is "borderwatch/policy/v1", want borderwatch/activation-policy/v1`},
-		{"a typo", "roles:", "rolls:", "yaml: unmarshal errors:\n  line 9: rolls is not a key of it"},
+		{"a typo", "roles:", "rolls:", `9:1: there is no key "rolls" here (did you mean roles?)`},
+		{"a typo in a role", "approver:", "aprover:", `11:3: there is no key "aprover" here (did you mean approver?)`},
 		{"a key that is none", s.author.public, "u-1+123", "keys[0]: key is not a line that rules keygen printed: malformed verifier id"},
 		{"a person and a machine", "person: u-2,", "person: u-2, machine: m, may_change: [geoip],", "keys[2]: a key belongs to a person or to a machine, one of them"},
 		{"a machine for rules", "[roster, geoip]", "[rules]", `keys[4]: a machine may change roster and geoip, not "rules": that can silence a rule and needs two people`},
