@@ -33,10 +33,13 @@ func (p *partition) unfinished(ctx, deliver context.Context, head int64) error {
 		}
 		switch leaf := entry.Leaf.(type) {
 		case ledger.Batch:
-			if stored[leaf.First] {
+			switch {
+			case stored[leaf.First]:
 				p.inForce = leaf.Bundle
-			} else if leaf.First > last { // else there is a notice that it is lost
+			case leaf.First > last:
 				err = p.redo(ctx, deliver, leaf, entry.Index)
+			default: // there is a notice that it is lost, and perhaps an activation
+				p.inForce = ""
 			}
 		case ledger.Gap:
 			err = p.noticeGap(ctx, leaf, entry.Index)
@@ -87,6 +90,7 @@ func (p *partition) redo(ctx, deliver context.Context, leaf ledger.Batch, index 
 	}
 	b.open(p.key, leaf.First, judgedBy, leaf.BatchTime, salts)
 	if err := p.refetch(ctx, b, leaf); err != nil {
+		p.inForce = "" // the last owner may have noted its bundle, or not
 		return p.gone(ctx, err, leaf, index)
 	}
 	p.metrics.flush()
