@@ -33,6 +33,11 @@ Exceptions count from their first day, whenever they were approved. Of each one
 about a place it tells how many of the last 30 days' matching events had the
 evidence that it asks for.
 
+Columns: appear and vanish are alerts that one side alone has; suppressed, an
+exception covers it now; speak, it was suppressed and is an alert now; raised and
+lowered, another severity; other, another outcome of equal severity (alert or error);
+silent, it was suppressed and there is nothing to suppress any more.
+
 The configuration names an account that reads (role bw_api or bw_partner). With
 --events no server is needed; there is then nothing to compare with, and every
 alert appears.`,

@@ -27,6 +27,11 @@ shows which alerts would appear, vanish, change severity or become suppressed. A
 changed roster, catalogue or network file shows in alerts with --references bundle,
 which completes each event anew by either side's files.
 
+Columns: appear and vanish are alerts that one side alone has; suppressed, an
+exception covers it now; speak, it was suppressed and is an alert now; raised and
+lowered, another severity; other, another outcome of equal severity (alert or error);
+silent, it was suppressed and there is nothing to suppress any more.
+
 The report that --out writes is what rules sign --impact puts into the signed
 statement, by its digest.`,
 		Example: `  borderwatch rules diff live.tar rules/

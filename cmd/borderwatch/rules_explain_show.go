@@ -54,8 +54,10 @@ type explainedRule struct {
 	Status     string               `json:"status"`
 	Outcome    string               `json:"outcome"`
 	Severity   string               `json:"severity,omitempty"`
-	Dataset    string               `json:"dataset,omitempty"` // the one that decided, where there are several
+	Dataset    string               `json:"dataset,omitempty"`        // the one that decided, where there are several
+	Steps      []string             `json:"severity_steps,omitempty"` // why it is lower than the rule's own
 	NoData     bool                 `json:"no_user_data,omitempty"`
+	Ignored    bool                 `json:"unknown_ignored,omitempty"` // none by on_unknown: ignore
 	Conditions []explainedCondition `json:"conditions"`
 	Exceptions []explainedException `json:"exceptions,omitempty"`
 
@@ -112,7 +114,7 @@ func network(n *access.Network) string {
 func newExplainedRule(r *engine.Rule, e *engine.Explanation) explainedRule {
 	x := explainedRule{
 		ID: r.ID, Title: r.Title, Status: r.Status.String(), Outcome: e.Outcome.String(), Severity: severityWord(e.Severity),
-		NoData: e.NoData, Conditions: explainedConditions(e.Conditions), outcome: e.Outcome,
+		Steps: e.Steps, NoData: e.NoData, Ignored: e.Ignored, Conditions: explainedConditions(e.Conditions), outcome: e.Outcome,
 	}
 	for _, exception := range e.Exceptions {
 		x.Exceptions = append(x.Exceptions, explainedException{
@@ -189,6 +191,12 @@ func (r *explainedRule) write(w io.Writer) {
 	fmt.Fprintf(w, "  %s\n", printable(r.Title))
 	if r.NoData {
 		row(w, "", "the operation touches no user data, so the rule does not speak")
+	}
+	if r.Ignored {
+		row(w, "", "unknown, and on_unknown: ignore makes it none")
+	}
+	for _, step := range r.Steps {
+		row(w, "", step)
 	}
 	writeConditions(w, "  ", r.Conditions)
 	for _, e := range r.Exceptions {

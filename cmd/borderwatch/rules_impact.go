@@ -50,7 +50,7 @@ func (f *impactFlags) register(cmd *cobra.Command) {
 	flags.StringVar(&f.adapter, "adapter", decode.Native, "format of the lines of --events: "+strings.Join(config.Adapters, ", "))
 	flags.StringVar(&f.from, "from", "", "events from this `time` on (2026-11-01, or 2026-11-01T12:00:00Z)")
 	flags.StringVar(&f.to, "to", "", "events before this `time`; a day counts with it (default now)")
-	flags.StringVar(&f.last, "last", "", "events of this `time` before --to, such as 30d or 12h (default 30d without --from)")
+	flags.StringVar(&f.last, "last", "", "events of this `time` before --to, such as 30d or 12h (default 30d without --from; all of a file)")
 	flags.StringVar(&f.references, "references", impact.ReferencesStored,
 		"stored: events as they were completed when they arrived; bundle: completed anew by each side's roster, catalogue, networks, …")
 	flags.StringVar(&f.geoip.GeoIP, "geoip", "", "country database in MaxMind DB format (default bundle.geoip of the configuration)")
@@ -67,8 +67,6 @@ func (f *impactFlags) check() error {
 		return errors.New("--rows and --workers: at least 1, --examples: at least 0")
 	case f.references != impact.ReferencesStored && f.references != impact.ReferencesBundle:
 		return fmt.Errorf("--references %q is not one of %s, %s", f.references, impact.ReferencesStored, impact.ReferencesBundle)
-	case f.events != "" && (f.from != "" || f.to != "" || f.last != ""):
-		return errors.New("--events judges the whole file; --from, --to and --last are about stored events")
 	case f.last != "" && f.from != "":
 		return errors.New("--from and --last say the same in two ways; give one of them")
 	}
@@ -155,6 +153,12 @@ func (f *impactFlags) judgeFile(ctx context.Context, run *backtest.Run, in io.Re
 		defer file.Close()
 		in = file
 	}
+	if f.from != "" || f.to != "" || f.last != "" {
+		var err error
+		if run.Span, err = f.span(time.Now()); err != nil {
+			return nil, impact.Events{}, usageError{err}
+		}
+	}
 	total, lines, err := run.File(ctx, in, f.adapter)
 	if err != nil {
 		return nil, impact.Events{}, err
@@ -162,7 +166,7 @@ func (f *impactFlags) judgeFile(ctx context.Context, run *backtest.Run, in io.Re
 	if lines.First != nil {
 		fmt.Fprintf(stderr, "borderwatch: left out %s, the first: %v\n", count(int(lines.Refused), "line"), lines.First)
 	}
-	return total, impact.Events{File: lines.SHA256, Refused: lines.Refused}, nil
+	return total, impact.Events{From: timeText(run.Span.From), Until: timeText(run.Span.Until), File: lines.SHA256, Refused: lines.Refused}, nil
 }
 
 func timeText(t access.Millis) string {

@@ -10,6 +10,7 @@ import (
 	"io"
 
 	"borderwatch/consumers/decode"
+	"borderwatch/consumers/store"
 	"borderwatch/rules/impact"
 	"borderwatch/schemas/access"
 )
@@ -25,7 +26,7 @@ type Lines struct {
 }
 
 // File judges a file with one record a line, read by the named adapter. Each record's Kafka time is taken to be its own.
-// Events of a file are always completed by the files of the bundle that judges.
+// Events of a file are always completed by the files of the bundle that judges. With a Span, those outside are not judged.
 func (r *Run) File(ctx context.Context, in io.Reader, adapter string) (*impact.Total, Lines, error) {
 	anew := *r
 	anew.References = Anew
@@ -36,7 +37,7 @@ func (r *Run) File(ctx context.Context, in io.Reader, adapter string) (*impact.T
 	hash := sha256.New()
 	lines := bufio.NewScanner(io.TeeReader(in, hash))
 	lines.Buffer(make([]byte, 0, 1<<16), decode.DefaultMaxBytes+1)
-	f := &fileRun{decoder: decoder, sides: anew.newSides(), total: impact.NewTotal(r.Options)}
+	f := &fileRun{span: r.Span, decoder: decoder, sides: anew.newSides(), total: impact.NewTotal(r.Options)}
 	for n := int64(1); lines.Scan(); n++ {
 		if err := f.line(n, lines.Bytes()); err != nil {
 			return nil, Lines{}, err
@@ -56,6 +57,7 @@ func (r *Run) File(ctx context.Context, in io.Reader, adapter string) (*impact.T
 }
 
 type fileRun struct {
+	span      store.Span // zero for all times
 	decoder   decode.Decoder
 	sides     *sides
 	total     *impact.Total
@@ -82,6 +84,9 @@ func (f *fileRun) line(n int64, value []byte) error {
 	}
 	if err != nil {
 		return err
+	}
+	if f.span != (store.Span{}) && (ev.Time < f.span.From || ev.Time >= f.span.Until) {
+		return nil
 	}
 	ev.Kafka = access.Position{Offset: n, Timestamp: ev.Time}
 	var content access.Digest

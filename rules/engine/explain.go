@@ -16,7 +16,9 @@ type Explanation struct {
 	Outcome    alert.Outcome
 	Severity   alert.Severity // NoSeverity where the outcome is none
 	DataItem   int            // the item that decided
+	Steps      []string       // why the severity is lower than the rule's own, in words
 	NoData     bool           // the operation touches no user data, so a rule about data answers none
+	Ignored    bool           // the answer is unknown, and on_unknown: ignore makes it none
 	Conditions []Explained
 	Exceptions []ExplainedException
 }
@@ -51,7 +53,12 @@ func (e *Engine) Explain(ev *access.Event, ruleID string) (Explanation, bool) {
 	f := r.judgeSafely(ev, day)
 	x := Explanation{RuleID: ruleID, Outcome: f.outcome, DataItem: max(f.item, 0)}
 	if f.outcome != alert.None {
-		x.Severity = j.severity(r, f.outcome)
+		x.Severity, x.Steps = j.severity(r, f.outcome), j.steps(r, f.outcome)
+	}
+	if r.ignore && f.outcome == alert.None {
+		strict := *r
+		strict.ignore = false
+		x.Ignored = strict.judgeSafely(ev, day).outcome == alert.Unknown
 	}
 	if x.DataItem >= len(ev.Data.Items) {
 		return x, true
@@ -65,6 +72,31 @@ func (e *Engine) Explain(ev *access.Event, ruleID string) (Explanation, bool) {
 		x.Exceptions = append(x.Exceptions, r.exceptions[i].explain(ev, x.DataItem, day))
 	}
 	return x, true
+}
+
+// steps says why severity gives less than the rule's own.
+func (j *judgement) steps(r *rule, outcome alert.Outcome) (why []string) {
+	if outcome == alert.Error {
+		return nil
+	}
+	lowered := r.severity
+	if outcome == alert.Unknown {
+		why = append(why, "the answer is unknown")
+	}
+	if ended := j.ev.EffectiveOutcome(); ended != access.OutcomeSuccess {
+		why = append(why, "the outcome of the access is "+ended.String())
+	}
+	if len(why) > 0 {
+		lowered = r.severity.StepDown()
+		why = []string{"one step lower: " + strings.Join(why, " and ")}
+	}
+	if lowered == r.severity {
+		why = nil
+	}
+	if j.severity(r, outcome) < lowered {
+		why = append(why, "at most medium: an address alone tells the country, and databases disagree or it belongs to a cloud's back end")
+	}
+	return why
 }
 
 func (x *exception) explain(ev *access.Event, item int, day policy.Day) ExplainedException {

@@ -36,13 +36,13 @@ func AppendFindings(list []Finding, v *alert.Verdict) []Finding {
 // Kind is what happens to an alert.
 type Kind uint8
 
-// The kinds. Quiet is a change that nobody hears of: an alert that appears suppressed, or vanishes while it was.
+// The kinds. Quiet is a change that nobody hears of: an alert that vanishes while it was suppressed.
 const (
 	Same Kind = iota
 	Appears
 	Vanishes
-	Suppressed
-	Speaks // it was suppressed
+	Suppressed // by an exception on the other side or, where that has no alert, from the start
+	Speaks     // it was suppressed
 	Raised
 	Lowered
 	Reworded // another outcome of equal severity: alert or error
@@ -57,7 +57,9 @@ func (k Kind) String() string { return kindWords[k] }
 // kindOf compares the two sides of an alert, of which one may be nil.
 func kindOf(before, after *Finding) Kind {
 	switch was, is := before.speaks(), after.speaks(); {
-	case !was && !is && (before == nil || after == nil):
+	case !was && !is && before == nil:
+		return Suppressed
+	case !was && !is && after == nil:
 		return Quiet
 	case !was && !is:
 		return Same

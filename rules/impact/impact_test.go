@@ -49,7 +49,7 @@ func TestKinds(t *testing.T) {
 		{low, high, impact.Counts{Raised: 1}},
 		{high, low, impact.Counts{Lowered: 1}},
 		{high, failed, impact.Counts{Reworded: 1}},
-		{none, quiet, impact.Counts{Quiet: 1}},
+		{none, quiet, impact.Counts{Suppressed: 1}},
 		{quiet, none, impact.Counts{Quiet: 1}},
 		{high, finding("R-2", alert.Alert, alert.High), impact.Counts{Appear: 1, Vanish: 1}},
 		{finding(alert.UnknownRule, alert.Unknown, alert.Low), high, impact.Counts{Appear: 1, Vanish: 1}},

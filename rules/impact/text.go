@@ -67,7 +67,7 @@ func (r *Report) writeHead(t *textWriter) {
 	span := "all times"
 	switch {
 	case e.File != "":
-		span = fmt.Sprintf("of a file, sha256:%.12s…", e.File)
+		span = strings.TrimSpace(fmt.Sprintf("of a file, sha256:%.12s… %s %s", e.File, orAny("from ", e.From), orAny("until ", e.Until)))
 	case e.From != "" || e.Until != "":
 		span = strings.TrimSpace(orAny("from ", e.From) + " " + orAny("until ", e.Until))
 	}
@@ -186,7 +186,18 @@ func (r *Report) writeChanges(t *textWriter) {
 	}{{"by rule", r.Rules}, {"by country", r.Places}, {"by person", r.People}, {"by data set", r.Data}, {"by day", r.Days}} {
 		table.write(t, table.name)
 	}
+	t.row()
+	for _, line := range Columns {
+		t.row(line)
+	}
 	r.writeSamples(t)
+}
+
+// Columns explain the heads of the tables.
+var Columns = []string{
+	"suppressed: an exception covers it now. speak: it was suppressed and is an alert now.",
+	"raised, lowered: another severity. other: another outcome of equal severity, alert or error.",
+	"silent: it was suppressed, and there is nothing to suppress any more.",
 }
 
 // heads are the heads of the columns of Counts.cells.
