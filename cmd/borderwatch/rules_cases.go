@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -60,6 +61,21 @@ func testRules(dir, format string, stdout, stderr io.Writer) error {
 		return fmt.Errorf("%d of %s failed", failed, count(len(results), "test"))
 	}
 	return nil
+}
+
+// checkTest is the id of a test that fails.
+const checkTest = "test"
+
+// failedTests are the tests that fail, as check shows them.
+func failedTests(set *policy.Set) (out []lint.Finding) {
+	results := engine.RunTests(set)
+	for i := range results {
+		if t := &results[i]; !t.Passed() {
+			words := strings.TrimPrefix(t.String(), fmt.Sprintf("%s:%d:%d: ", t.Pos.Path, t.Pos.Line, t.Pos.Column))
+			out = append(out, policy.At(t.Pos, checkTest, "", "%s", words))
+		}
+	}
+	return out
 }
 
 // showErrors writes the problems that refuse a bundle.

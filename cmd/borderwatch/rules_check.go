@@ -25,9 +25,10 @@ const (
 )
 
 type checkFlags struct {
-	format string
-	day    string
-	strict bool
+	format  string
+	day     string
+	strict  bool
+	noTests bool
 }
 
 func newRulesCheck() *cobra.Command {
@@ -40,12 +41,14 @@ makes: rules that can never hold or that others imply, rules without tests,
 exceptions that are too wide, overlap or are about to end, lists that nobody
 compared with their source. rules/lint/CHECKS.md lists all checks.
 
+Where nothing is wrong so far it also runs the tests that are written in the files,
+as rules test does; a test that fails is an error.
+
 Without errors it also draws the border matrix: which accesses no active rule
 decides. That is a report, and no reason to fail.
 
 It exits with 1 where an error is among the findings, with --strict where a
-warning is. Without errors a worker accepts the directory, if borderwatch rules
-test passes too.`,
+warning is. Without errors a worker accepts the directory.`,
 		Example: `  borderwatch rules check rules/
   borderwatch rules check rules/ --day 2027-01-01
   borderwatch rules check rules/ --format sarif > findings.sarif`,
@@ -56,6 +59,7 @@ test passes too.`,
 	}
 	formatFlag(cmd, &f.format, formatText, formatJSON, formatSARIF)
 	cmd.Flags().StringVar(&f.day, "day", "", "check as of this `day` (YYYY-MM-DD) instead of today")
+	cmd.Flags().BoolVar(&f.noTests, "no-tests", false, "leave the tests to borderwatch rules test")
 	cmd.Flags().BoolVar(&f.strict, "strict", false, "fail on warnings too")
 	return cmd
 }
@@ -73,6 +77,9 @@ func (f *checkFlags) run(dir string, stdout io.Writer) error {
 		return err
 	}
 	findings := findingsOf(found, day)
+	if !f.noTests && !policy.Problems(findings).Failed() {
+		findings = append(findings, failedTests(found.Set)...)
+	}
 	if err := f.write(stdout, dir, findings, found, day); err != nil {
 		return err
 	}
