@@ -43,12 +43,9 @@ type targets struct {
 
 // The places of findings.
 var (
-	atAlerted   = func(g *targets) (int32, int64, int64) { return g.alerted.partition, g.alerted.offset, g.alerted.offset }
-	atQuiet     = func(g *targets) (int32, int64, int64) { return g.quiet.partition, g.quiet.offset, g.quiet.offset }
-	atLetter    = func(g *targets) (int32, int64, int64) { return g.letter.partition, g.letter.offset, g.letter.offset }
-	atNeighbour = func(g *targets) (int32, int64, int64) {
-		return g.neighbour.partition, g.neighbour.offset, g.neighbour.offset
-	}
+	atAlerted = func(g *targets) (int32, int64, int64) { return g.alerted.partition, g.alerted.offset, g.alerted.offset }
+	atQuiet   = func(g *targets) (int32, int64, int64) { return g.quiet.partition, g.quiet.offset, g.quiet.offset }
+	atLetter  = func(g *targets) (int32, int64, int64) { return g.letter.partition, g.letter.offset, g.letter.offset }
 	atBatch   = func(g *targets) (int32, int64, int64) { return g.alerted.partition, g.alerted.first, g.alerted.last }
 	atGap     = func(g *targets) (int32, int64, int64) { return g.gap.partition, g.gap.first, g.gap.last }
 	atChange  = func(g *targets) (int32, int64, int64) { return g.change.partition, g.change.first, g.change.first }
