@@ -58,7 +58,6 @@ func TestIngestSaysWhatIsWrong(t *testing.T) {
 		{"wrong ledger token", exitFailure, []string{"ledger.url=" + url, "ledger.token_file=" + s.path("wrong.secret")}, []string{"ledger refused the credentials"}},
 		{"no bundle", exitFailure, []string{own, "bundle.dir=/nowhere/bundle"}, []string{"/nowhere/bundle"}},
 		{"a typo in a rule", exitFailure, []string{own, "bundle.dir=" + s.misspelt(t)}, []string{"packs/eu/EU-101.yaml:", "severty"}},
-		{"no location database", exitFailure, []string{own, "bundle.geoip=/nowhere/country.mmdb"}, []string{"/nowhere/country.mmdb"}},
 		{"address in use", exitFailure, []string{own, "http.listen=" + s.clickhouse.Addr()}, []string{"http.listen", s.clickhouse.Addr(), "in use"}},
 		{"unknown key", exitUsage, []string{own, "kafka.brokres=a:1"}, []string{"kafka.brokres", `did you mean "kafka.brokers"`}},
 		{"missing secret", exitUsage, []string{own, "clickhouse.password_file=/nowhere/password"}, []string{"clickhouse.password_file", "/nowhere/password"}},

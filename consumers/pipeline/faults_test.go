@@ -30,6 +30,7 @@ func TestFaults(t *testing.T) {
 			newApacheRig(t).faultTable(t, &sum)
 		})
 		t.Run("processes", func(t *testing.T) {
+			onDemand(t)
 			t.Parallel()
 			seededRuns(t, runs(t, 4), &sum)
 		})

@@ -101,7 +101,7 @@ func TestTakeoverAfterTokensAreForgotten(t *testing.T) {
 // Rows of a recorded batch that are not those of the record are a finding: nothing is inserted beside them.
 func TestTakeoverFindsOtherRows(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
+	r := newRigAlone(t)
 	l := r.lane(t, 1, nil)
 	l.produce(traffic(100, 1)...)
 	leaf := l.crashAt("dead_letter_rows", 2)
@@ -116,7 +116,7 @@ func TestTakeoverFindsOtherRows(t *testing.T) {
 // Rows that were altered, none more and none less, are found before a receipt makes them visible.
 func TestTakeoverFindsAlteredRows(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
+	r := newRigAlone(t)
 	for _, test := range []struct{ table, update, says string }{
 		{"event_rows", "severity = 'none', alerts = 0", "in event_rows are not those"},
 		{"event_rows", "salt = unhex('00112233445566778899aabbccddeeff')", "in raw_rows are not those"},

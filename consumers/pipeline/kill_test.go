@@ -9,6 +9,7 @@ import (
 
 // TestKill has worker processes kill themselves at every step, before and after it took effect.
 func TestKill(t *testing.T) {
+	onDemand(t)
 	t.Parallel()
 	r := newRig(t)
 	for _, step := range deliverySteps {
@@ -40,6 +41,7 @@ func TestKill(t *testing.T) {
 
 // TestKillAnywhere kills worker processes one after the other at random points in time while records arrive.
 func TestKillAnywhere(t *testing.T) {
+	onDemand(t)
 	t.Parallel()
 	random := random(t)
 	l := newRig(t).lane(t, 2, nil)

@@ -63,6 +63,15 @@ func newRig(t testing.TB) *rig {
 	return r
 }
 
+// newRigAlone has a ClickHouse of its own, for a test that changes rows behind the server's back.
+func newRigAlone(t testing.TB) *rig {
+	t.Helper()
+	broker := embeddedtest.Broker(t, embedded.BrokerConfig{})
+	r := rigWith(t, broker.Addrs(), embeddedtest.FreshClickHouse(t, embedded.ClickHouseConfig{}))
+	r.cluster = broker.Cluster()
+	return r
+}
+
 // newApacheRig is a rig with an Apache Kafka of its own.
 func newApacheRig(t testing.TB) *rig {
 	t.Helper()

@@ -3,6 +3,7 @@ package embeddedtest
 import (
 	"context"
 	"crypto/rand"
+	"net/http"
 	"os"
 	"strings"
 	"testing"
@@ -36,7 +37,23 @@ func SharedClickHouse(t testing.TB) *ClickHouse {
 		startShared()
 	}
 	failOrSkip(t, shared.err)
+	shared.server.await(t)
 	return shared.server
+}
+
+// await waits for a server that ended itself and is started again, so that one test's misfortune is not the next one's.
+func (c *ClickHouse) await(t testing.TB) {
+	t.Helper()
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(100 * time.Millisecond) {
+		answer, err := http.Get("http://" + c.HTTPAddr() + "/ping") // a cut greeting at the native port would end the engine
+		if err == nil {
+			_ = answer.Body.Close()
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("the shared ClickHouse is gone and does not come back: %v", err)
+		}
+	}
 }
 
 func startShared() {
